@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text to token ids and back, in place in the image; byte-pair encoding by merge rank.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "mote/status.hpp"
+
+namespace mote {
+
+inline constexpr std::uint32_t kNoToken = 0xffffffffU;
+inline constexpr std::uint32_t kTokenizerHeaderBytes = 48;
+
+/// What a token is; one byte a token in the image. `kTokenEnd` may be added to any kind.
+enum class TokenKind : std::uint8_t { normal = 0, byte = 1, control = 2, unknown = 3 };
+inline constexpr std::uint8_t kTokenKindMask = 0x0f;
+inline constexpr std::uint8_t kTokenEnd = 0x80;  // generation stops here
+
+/// Bits of the header's flags.
+inline constexpr std::uint32_t kTokenizerAddsSpacePrefix = 1U << 0;
+inline constexpr std::uint32_t kTokenizerByteFallback = 1U << 1;
+
+struct EncodeOptions {
+  bool bos = true;   // put the beginning token first
+  bool eos = false;  // put the end token last
+};
+
+/// A view of an image's tokenizer section.
+class Tokenizer {
+ public:
+  /// Validates the section completely: every offset, every id of the index. The time grows with the
+  /// vocabulary. `image_misaligned` where the section does not lie at a multiple of 4, else
+  /// `image_bad_tokenizer` on any fault; the tokenizer is then as it was before. The section must
+  /// outlive it.
+  Status open(std::span<const std::uint8_t> section);
+
+  std::uint32_t vocab_size() const { return vocab_size_; }
+  std::uint32_t bos() const { return bos_; }  // kNoToken where there is none
+  std::uint32_t eos() const { return eos_; }  // kNoToken where there is none
+  std::uint32_t unknown() const { return unknown_; }
+  std::uint32_t max_piece_bytes() const { return max_piece_bytes_; }
+
+  /// The bytes that `token` stands for (one byte for a byte token); empty past the vocabulary.
+  std::string_view piece(std::uint32_t token) const;
+  /// `unknown` past the vocabulary.
+  TokenKind kind(std::uint32_t token) const;
+  /// True for tokens that end a text; false past the vocabulary.
+  bool is_end(std::uint32_t token) const;
+
+  /// Tokens that `encode` may need for `text_bytes` bytes: one a byte, the space prefix, two ends.
+  static constexpr std::size_t max_tokens(std::size_t text_bytes) { return text_bytes + 3; }
+
+  /// Encodes `text` by llama2.c's rules: space prefix, one token a UTF-8 character or, where the
+  /// vocabulary lacks it, a byte; then the best-ranked adjacent pair is merged, leftmost first,
+  /// until none is left. Byte, control and unknown tokens are never merged. A byte whose token
+  /// would lie past the vocabulary becomes `unknown`. An empty text has no space prefix; NUL is a
+  /// byte like any other. The time grows with the square of the text's length.
+  ///   tokens  (>= max_tokens(text.size())) output; `count` of them are written
+  ///   scratch (>= max_tokens(text.size())) what each adjacent pair merges to
+  /// `output_too_small` where either is shorter than that; `count` is then 0.
+  Status encode(std::span<std::uint32_t> tokens, std::size_t& count,
+                std::span<std::uint32_t> scratch, std::string_view text,
+                EncodeOptions options = {}) const;
+
+  /// The text of `token` as it follows `previous` (kNoToken: nothing stands before it). At the
+  /// beginning of a text, after nothing or after `bos`, one leading space is dropped where the
+  /// tokenizer adds one. Control tokens have no text.
+  std::string_view decode(std::uint32_t previous, std::uint32_t token) const;
+
+  /// The token whose bytes are exactly `bytes`, byte tokens excluded; the lowest id where several
+  /// have them; kNoToken where none has.
+  std::uint32_t find(std::string_view bytes) const;
+
+ private:
+  bool read_header(std::span<const std::uint8_t> section);
+  bool header_is_valid() const;
+  bool offsets_are_valid() const;
+  bool attributes_are_valid() const;
+  bool bytes_are_valid() const;
+  bool index_is_valid() const;
+  bool is_byte_run(std::uint32_t token) const;
+  bool is_indexed(std::uint32_t token) const;
+
+  std::uint32_t find_joined(std::string_view left, std::string_view right) const;
+  std::uint32_t find_pair(std::uint32_t left, std::uint32_t right) const;
+  std::uint32_t byte_token(std::uint8_t byte) const;
+  std::size_t append_character(std::span<std::uint32_t> tokens, std::string_view character) const;
+  std::size_t split_characters(std::span<std::uint32_t> tokens, std::string_view text) const;
+  std::size_t best_pair(std::span<const std::uint32_t> pairs) const;
+  std::size_t merge_pairs(std::span<std::uint32_t> tokens, std::span<std::uint32_t> pairs) const;
+
+  std::uint32_t vocab_size_ = 0;
+  std::uint32_t text_bytes_ = 0;
+  std::uint32_t max_piece_bytes_ = 0;
+  std::uint32_t bos_ = kNoToken;
+  std::uint32_t eos_ = kNoToken;
+  std::uint32_t unknown_ = 0;
+  std::uint32_t flags_ = 0;
+  std::uint32_t sorted_count_ = 0;
+  std::uint32_t first_byte_token_ = kNoToken;  // of byte 0; those of bytes 1 to 255 follow
+  const std::uint32_t* offsets_ = nullptr;     // (vocab_size + 1) into text_
+  const std::int32_t* ranks_ = nullptr;        // (vocab_size) higher merges first
+  const std::uint32_t* sorted_ = nullptr;      // (sorted_count) ids by bytes, then by id
+  const std::uint8_t* attributes_ = nullptr;   // (vocab_size) TokenKind and kTokenEnd
+  const char* text_ = nullptr;
+};
+
+/// Joins pieces of bytes into whole UTF-8 characters, for output token by token. No byte is lost,
+/// changed or moved: what can never become a character passes through as it is.
+class Utf8Stream {
+ public:
+  /// Bytes that may be held back: a character lacks at least one of its four.
+  static constexpr std::size_t kMaxHeldBytes = 3;
+
+  /// Takes more bytes. Writes those held back and the new ones to `out`, but for a last character
+  /// that may still become whole, and returns what it wrote.
+  ///   out  (>= kMaxHeldBytes + bytes.size()) must not overlap `bytes`
+  std::string_view push(std::string_view bytes, std::span<char> out);
+  /// Writes what is still held back at the end of a text (an incomplete character).
+  ///   out  (>= kMaxHeldBytes)
+  std::string_view flush(std::span<char> out);
+
+ private:
+  std::array<char, kMaxHeldBytes> held_{};
+  std::size_t held_count_ = 0;
+};
+
+}  // namespace mote

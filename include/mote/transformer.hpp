@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Llama-shaped decoder as a sequence of phases over the rows that this chip owns.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "mote/arena.hpp"
+#include "mote/attention.hpp"
+#include "mote/config.hpp"
+#include "mote/image.hpp"
+#include "mote/sampler.hpp"
+#include "mote/scale.hpp"
+#include "mote/status.hpp"
+
+namespace mote {
+
+struct ActivationView;
+
+/// The points of a pass at which chips exchange what they computed. On one chip nothing travels.
+enum class Exchange : std::uint8_t {
+  embed,            // the token's embedding row
+  attention_input,  // normalised residual: int8 blocks, scales, partial sum of squares
+  heads,            // attention output: int8 blocks of head_block lanes, scales
+  ffn_input,        // as attention_input
+  hidden,           // silu(gate) * up: int8 blocks, scales
+  final_input,      // as attention_input
+  candidates,       // the best logits
+};
+
+struct Phase {
+  Exchange exchange = Exchange::embed;
+  std::uint32_t layer = 0;
+};
+
+/// Consecutive items that one chip owns.
+struct Range {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+  constexpr std::uint32_t end() const { return first + count; }
+};
+
+/// The part of every layer that one chip computes. K/V heads follow from the query heads.
+struct Slice {
+  Range heads;            // query heads
+  Range hidden_blocks;    // blocks of `block` rows of w_gate and w_up
+  Range residual_blocks;  // blocks of `block` rows of wo and w_down
+  Range vocabulary;       // rows of the classifier
+
+  static constexpr Slice whole(const ModelConfig& config) {
+    return {{0, config.n_heads},
+            {0, config.hidden_padded() / config.block},
+            {0, config.dim_padded() / config.block},
+            {0, config.vocab_size}};
+  }
+};
+
+/// The vector of one exchange for each position of a batch, whole: own blocks are computed into it,
+/// those of other chips are copied into it. Real lane = value * scale * 2^-28.
+struct BlockVectors {
+  std::span<std::int8_t> values;         // (batch, columns)
+  std::span<Scale16> scales;             // (batch, columns / block)
+  std::span<std::uint64_t> sum_squares;  // (batch) of the residual, inputs of a norm only
+  std::uint32_t columns = 0;
+  std::uint32_t block = 0;
+
+  std::int8_t* row(std::uint32_t position) const {
+    return &values[std::size_t{position} * columns];
+  }
+  Scale16* row_scales(std::uint32_t position) const {
+    return &scales[std::size_t{position} * (columns / block)];
+  }
+};
+
+/// The forward pass over one slice. It knows no network: between `compute` and `advance` the caller
+/// makes the vector of the current exchange whole.
+class Transformer {
+ public:
+  /// Bytes of arena that `init` takes, exactly, for these shapes.
+  static std::size_t arena_bytes(const ModelConfig& config, const RunConfig& run,
+                                 const Slice& slice);
+  static std::size_t arena_bytes(const ModelConfig& config, const RunConfig& run) {
+    return arena_bytes(config, run, Slice::whole(config));
+  }
+
+  /// `image` is open and outlives this. Fails with `bad_run_config`, `arena_too_small` or
+  /// `arena_misaligned`, and then takes nothing.
+  Status init(const Image& image, const RunConfig& run, std::span<std::byte> arena,
+              const Slice& slice);
+  Status init(const Image& image, const RunConfig& run, std::span<std::byte> arena) {
+    return init(image, run, arena, Slice::whole(image.config()));
+  }
+
+  /// Runs `tokens` (any number) through the model at the positions that follow. Afterwards
+  /// `candidates` or `logits` speak of the last of them. `context_full` where they do not fit and
+  /// `token_out_of_range` where one is no token; then nothing has changed.
+  Status decode(std::span<const std::uint32_t> tokens);
+
+  /// The best candidates after the last token, best first; `sampler` penalises repetitions.
+  std::span<const Candidate> candidates(Sampler& sampler);
+  /// All logits after the last token. // (vocab_size), Q16
+  void logits(std::span<std::int32_t> out);
+
+  /// Positions that hold a token.
+  std::uint32_t position() const { return position_; }
+  /// Forgets all tokens from `position` on. After it, `candidates` and `logits` need a `decode`.
+  void rewind(std::uint32_t position);
+  const ModelConfig& config() const { return image_.config(); }
+  const RunConfig& run_config() const { return run_; }
+
+  // The phases, for a caller that carries blocks between chips.
+
+  /// Begins a pass over 1 to batch tokens, checked by the caller.
+  void begin(std::span<const std::uint32_t> tokens);
+  Phase phase() const { return phase_; }
+  /// Computes this chip's blocks of the current exchange, up to final_input.
+  void compute();
+  /// Moves on once the vector of the current exchange is whole.
+  void advance();
+  /// The vector of the current exchange.
+  BlockVectors& exchange_vectors();
+
+ private:
+  struct HeadProjections {
+    MatrixView query;
+    MatrixView key;
+    MatrixView value;
+  };
+
+  void lay_out(Arena& arena, const ModelConfig& config);
+  MatrixView layer_matrix(SectionKind kind) const { return image_.matrix(kind, phase_.layer + 1); }
+  GainsView layer_gains(SectionKind kind) const { return image_.gains(kind, phase_.layer + 1); }
+  std::span<std::int32_t> residual(std::uint32_t index);
+  Range residual_lanes(const ModelConfig& config) const;
+
+  void compute_embedding();
+  void compute_norm(const GainsView& gains);
+  void compute_heads();
+  void store_key_value(CausalAttention& attention, const HeadProjections& weights,
+                       std::uint32_t kv_head, std::uint32_t index);
+  void attend_head(const CausalAttention& attention, const HeadProjections& weights,
+                   std::uint32_t head, std::uint32_t index);
+  void compute_hidden();
+  void add_projection(const MatrixView& matrix, const BlockVectors& input);
+
+  void take_input(const BlockVectors& vectors);
+  ActivationView input_view(std::uint32_t index) const;
+  std::span<std::int64_t> project_head(const MatrixView& matrix, std::uint32_t head,
+                                       std::uint32_t index, bool rotated);
+  Scale16 project_query(std::int8_t* out, const MatrixView& matrix, std::uint32_t head,
+                        std::uint32_t index);
+  Scale16 project_key(std::int8_t* out, const MatrixView& matrix, std::uint32_t head,
+                      std::uint32_t index);
+  Scale16 project_value(std::int8_t* out, const MatrixView& matrix, std::uint32_t head,
+                        std::uint32_t index);
+  CausalAttention layer_attention();
+  template <typename Visit>
+  void visit_logits(Visit visit);
+
+  Image image_;
+  RunConfig run_;
+  Slice slice_;
+  Phase phase_;
+  std::uint32_t position_ = 0;  // of the first token of the batch
+  std::uint32_t count_ = 0;     // tokens of the batch
+  std::span<const std::uint32_t> tokens_;
+
+  std::span<std::int32_t> residual_;     // (batch, own lanes), Q residual_fraction_bits
+  BlockVectors input_;                   // (batch, dim)
+  BlockVectors heads_;                   // (batch, n_heads * head_size)
+  BlockVectors hidden_;                  // (batch, hidden_dim)
+  const BlockVectors* taken_ = nullptr;  // the vectors that the kernels read now
+  std::span<std::uint32_t> scales_;      // (batch, blocks) aligned scales of `taken_`
+  std::span<Multiplier> factors_;        // (batch) common factors of `taken_`
+  std::span<std::int32_t> rows_;         // (2, lanes) results of a block or a head
+  std::span<std::int64_t> wide_;         // (lanes) the same before rounding to int8
+  std::span<std::int8_t> head_values_;   // (2, head_size) a query, or a key and a value
+  std::span<std::uint32_t> scores_;      // (context_length)
+  std::span<Candidate> candidates_;      // (candidates)
+  std::span<std::byte> kv_cache_;        // (n_layers, CausalAttention::state_bytes)
+};
+
+}  // namespace mote

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "attention/attend.hpp"
+#include "base/assert.hpp"
+#include "mote/attention.hpp"
+
+namespace mote {
+
+CausalAttention::CausalAttention(const AttentionShape& shape, std::span<std::byte> state)
+    : shape_(shape),
+      rows_(state, std::size_t{shape.n_kv_heads} * shape.context_length, shape.head_size) {}
+
+void CausalAttention::store(std::uint32_t position, std::uint32_t kv_head, QuantizedVector key,
+                            QuantizedVector value) {
+  MOTE_ASSERT(position < shape_.context_length && kv_head < shape_.n_kv_heads);
+  rows_.store(std::size_t{kv_head} * shape_.context_length + position, key, value);
+}
+
+void CausalAttention::attend(WideVector& out, std::span<std::uint32_t> scratch,
+                             std::uint32_t position, std::uint32_t head,
+                             QuantizedVector query) const {
+  MOTE_ASSERT(position < shape_.context_length && head < shape_.n_heads);
+  MOTE_ASSERT(scratch.size() > position && out.values.size() == shape_.head_size);
+  const std::uint32_t kv_head = head / (shape_.n_heads / shape_.n_kv_heads);
+  const KvSegment stored =
+      segment_of(rows_, std::size_t{kv_head} * shape_.context_length, positions_attended(position));
+  attend_segments(out, scratch, {&stored, 1}, query, attention_scale(shape_.head_size));
+}
+
+}  // namespace mote

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/activation.hpp"
+
+#include <algorithm>
+
+#include "base/fixed_point.hpp"
+#include "kernels/exp2.hpp"
+
+namespace mote {
+
+std::uint32_t sigmoid_q16(std::int32_t x) {
+  // e^-|x| = 2^(-|x| log2 e); beyond 24 it is nothing in Q16.
+  const std::int64_t magnitude = std::min<std::int64_t>(x < 0 ? -std::int64_t{x} : x, 24 << 16);
+  const auto d = static_cast<std::uint32_t>(shift_round(magnitude * kLog2eQ16, 16));
+  const std::uint32_t power = exp2_negative(d);  // Q30
+  // round(2^16 / (1 + power)) with the denominator in Q16: 2^32 over 2^16 to 2^17. One is taken out
+  // of the quotient, so that the numerator fits a division of 32 bits.
+  const std::uint32_t denominator = (1U << 16) + ((power + (1U << 13)) >> 14);
+  const std::uint32_t positive = 1 + (0U - (denominator - denominator / 2)) / denominator;
+  return x >= 0 ? positive : (1U << 16) - positive;
+}
+
+std::int32_t silu_q16_q20(std::int32_t x) {
+  constexpr std::int32_t kLimit = (1 << 27) - 1;
+  const std::int64_t limited = std::clamp<std::int32_t>(x, -kLimit, kLimit);
+  return static_cast<std::int32_t>(shift_round(limited * sigmoid_q16(x), 12));
+}
+
+std::int64_t swiglu_q36(std::int32_t gate, std::int32_t up) {
+  return std::int64_t{silu_q16_q20(gate)} * up;
+}
+
+}  // namespace mote

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// From wide integers to int8 with a scale.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "mote/scale.hpp"
+
+namespace mote {
+
+/// Rounds lanes of real value `in[i] * unit.mantissa * 2^unit.exponent` to int8 with one scale:
+/// the smallest scale S that is not below max |in| / 127 (to 24 bits), and out[i] = in[i] / S
+/// rounded half up, within 1/2 + 2^-10 steps and within -127 to 127. All zero where `in` is. The
+/// scale saturates at 2^14 (a lane of 2^21); lanes are then clipped, and those below 2^-30 of the
+/// largest may be lost.
+///   out (n), in (n) with |in[i]| < 2^62, unit.mantissa 1 to 2^20
+/// Returns S in units of 2^-28.
+Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in, Multiplier unit);
+
+}  // namespace mote

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mote/image.hpp"
+
+#include <cstddef>
+
+#include "base/assert.hpp"
+#include "model/image_validate.hpp"
+#include "mote/arena.hpp"
+
+namespace mote {
+namespace {
+
+constexpr std::uint32_t section_key(SectionKind kind, std::uint32_t layer) {
+  return layer << 16 | static_cast<std::uint32_t>(kind);
+}
+
+}  // namespace
+
+MatrixLayout matrix_layout(std::uint64_t rows, std::uint64_t columns, std::uint32_t block,
+                           WeightFormat format) {
+  const std::uint64_t blocks = (columns + block - 1) / block;
+  const bool is_int4 = format == WeightFormat::int4;
+  MatrixLayout layout;
+  layout.factors_offset = align_up(rows * sizeof(Scale16), kSectionAlignment);
+  layout.weights_offset =
+      align_up(layout.factors_offset + (is_int4 ? rows * blocks : 0), kSectionAlignment);
+  layout.bytes = layout.weights_offset + rows * blocks * (is_int4 ? block / 2 : block);
+  return layout;
+}
+
+Status Image::open(std::span<const std::uint8_t> bytes, Verify verify) {
+  Image image;
+  image.bytes_ = bytes;
+  Status status = check_structure(image.section_count_, bytes);
+  if (status != Status::ok) return status;
+  status = decode_config(image.config_, image.section_bytes(SectionKind::config));
+  if (status != Status::ok) return status;
+  status = check_sections(image);
+  if (status == Status::ok && verify == Verify::full) status = check_contents(image);
+  if (status == Status::ok) *this = image;
+  return status;
+}
+
+std::span<const std::uint8_t, 32> Image::content_hash() const {
+  return bytes_.subspan<32, 32>();
+}
+
+Section Image::section(std::uint32_t index) const {
+  MOTE_ASSERT(index < section_count_);
+  return decode_section(
+      bytes_.subspan(kImageHeaderBytes + std::size_t{index} * kSectionEntryBytes));
+}
+
+bool Image::find(Section& section, SectionKind kind, std::uint32_t layer) const {
+  const std::uint32_t key = section_key(kind, layer);
+  std::uint32_t first = 0;
+  std::uint32_t last = section_count_;
+  while (first < last) {
+    const std::uint32_t middle = first + (last - first) / 2;
+    const Section candidate = this->section(middle);
+    const std::uint32_t candidate_key = section_key(candidate.kind, candidate.layer);
+    if (candidate_key == key) {
+      section = candidate;
+      return true;
+    }
+    if (candidate_key < key) {
+      first = middle + 1;
+    } else {
+      last = middle;
+    }
+  }
+  return false;
+}
+
+std::span<const std::uint8_t> Image::section_bytes(SectionKind kind, std::uint32_t layer) const {
+  Section section;
+  if (!find(section, kind, layer)) return {};
+  return bytes_.subspan(section.offset, section.bytes);
+}
+
+MatrixView Image::matrix(SectionKind kind, std::uint32_t layer) const {
+  Section section;
+  if (!find(section, kind, layer)) {
+    MOTE_ASSERT(kind == SectionKind::classifier);
+    return matrix(SectionKind::token_embedding);
+  }
+  const MatrixLayout layout =
+      matrix_layout(section.rows, section.columns, section.block, section.format);
+  const std::uint8_t* base = bytes_.data() + section.offset;
+  MatrixView view;
+  view.weights = base + layout.weights_offset;
+  view.row_scales = reinterpret_cast<const Scale16*>(base);
+  if (section.format == WeightFormat::int4) view.block_factors = base + layout.factors_offset;
+  view.rows = section.rows;
+  view.columns = (section.columns + section.block - 1U) / section.block * section.block;
+  view.block = section.block;
+  view.format = section.format;
+  view.exponent = section.exponent;
+  return view;
+}
+
+GainsView Image::gains(SectionKind kind, std::uint32_t layer) const {
+  Section section;
+  const bool found = find(section, kind, layer);
+  MOTE_ASSERT(found);
+  return {reinterpret_cast<const std::int16_t*>(bytes_.data() + section.offset), section.exponent};
+}
+
+const std::uint32_t* Image::rope_frequencies() const {
+  return reinterpret_cast<const std::uint32_t*>(
+      section_bytes(SectionKind::rope_frequencies).data());
+}
+
+std::string_view Image::metadata() const {
+  const auto text = section_bytes(SectionKind::metadata);
+  return {reinterpret_cast<const char*>(text.data()), text.size()};
+}
+
+}  // namespace mote

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/image_validate.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include "base/bytes.hpp"
+#include "base/crc32.hpp"
+#include "base/sha256.hpp"
+#include "mote/arena.hpp"
+
+namespace mote {
+namespace {
+
+constexpr std::size_t kHeaderCrcOffset = 20;
+constexpr std::size_t kContentHashOffset = 32;
+constexpr std::array<std::uint8_t, 32> kZeros{};
+
+bool is_zero(std::span<const std::uint8_t> bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+}
+
+/// CRC-32 of header and table with the checksum's own field taken as zero.
+std::uint32_t header_crc(std::span<const std::uint8_t> head) {
+  std::uint32_t crc = crc32(head.first(kHeaderCrcOffset));
+  crc = crc32(std::span(kZeros).first(4), crc);
+  return crc32(head.subspan(kHeaderCrcOffset + 4), crc);
+}
+
+Status check_header(std::uint32_t& section_count, std::span<const std::uint8_t> bytes) {
+  if (reinterpret_cast<std::uintptr_t>(bytes.data()) % kSectionAlignment != 0) {
+    return Status::image_misaligned;
+  }
+  const std::size_t known = std::min<std::size_t>(bytes.size(), kImageMagic.size());
+  if (!std::equal(kImageMagic.begin(), kImageMagic.begin() + known, bytes.begin())) {
+    return Status::image_bad_magic;
+  }
+  if (bytes.size() < kImageHeaderBytes) return Status::image_truncated;
+  if (load<std::uint16_t>(bytes, 8) != kImageVersion) return Status::image_bad_version;
+  const auto file_bytes = load<std::uint32_t>(bytes, 12);
+  if (bytes.size() < file_bytes) return Status::image_truncated;
+  if (bytes.size() > file_bytes) return Status::image_bad_size;
+  section_count = load<std::uint32_t>(bytes, 16);
+  const std::uint64_t table_end =
+      kImageHeaderBytes + std::uint64_t{section_count} * kSectionEntryBytes;
+  if (section_count == 0 || section_count > 0xffff || table_end > file_bytes) {
+    return Status::image_bad_section_table;
+  }
+  if (header_crc(bytes.first(static_cast<std::size_t>(table_end))) !=
+      load<std::uint32_t>(bytes, kHeaderCrcOffset)) {
+    return Status::image_bad_header_crc;
+  }
+  const bool reserved_zero = is_zero(bytes.subspan(10, 2)) && is_zero(bytes.subspan(24, 8));
+  return reserved_zero ? Status::ok : Status::image_bad_section_table;
+}
+
+/// What one kind of section must look like for a configuration.
+struct Expected {
+  std::uint32_t rows = 0;
+  std::uint32_t columns = 0;
+  std::uint32_t block = 0;          // 0: not a matrix
+  std::uint32_t element_bytes = 0;  // raw arrays of `columns` elements; 0: free size
+};
+
+bool expected_section(Expected& expected, SectionKind kind, const ModelConfig& c) {
+  const std::uint32_t g = c.block;
+  switch (kind) {
+    case SectionKind::config:
+    case SectionKind::metadata:
+    case SectionKind::tokenizer:
+      expected = {};
+      return true;
+    case SectionKind::rope_frequencies:
+      expected = {0, c.head_size / 2, 0, 4};
+      return true;
+    case SectionKind::token_embedding:
+    case SectionKind::classifier:
+      expected = {c.vocab_size, c.dim, g, 0};
+      return true;
+    case SectionKind::final_norm:
+    case SectionKind::attention_norm:
+    case SectionKind::ffn_norm:
+      expected = {0, c.dim, 0, 2};
+      return true;
+    case SectionKind::wq:
+      expected = {c.heads_dim(), c.dim, g, 0};
+      return true;
+    case SectionKind::wk:
+    case SectionKind::wv:
+      expected = {c.kv_dim(), c.dim, g, 0};
+      return true;
+    case SectionKind::wo:
+      expected = {c.dim, c.heads_dim(), c.head_block(), 0};
+      return true;
+    case SectionKind::w_gate:
+    case SectionKind::w_up:
+      expected = {c.hidden_dim, c.dim, g, 0};
+      return true;
+    case SectionKind::w_down:
+      expected = {c.dim, c.hidden_dim, g, 0};
+      return true;
+  }
+  return false;
+}
+
+bool has_expected_shape(const Section& section, const ModelConfig& config) {
+  Expected expected;
+  if (!expected_section(expected, section.kind, config)) return false;
+  if (section.rows != expected.rows || section.columns != expected.columns ||
+      section.block != expected.block) {
+    return false;
+  }
+  if (expected.block != 0) {
+    const bool is_weight =
+        section.format == WeightFormat::int8 || section.format == WeightFormat::int4;
+    return is_weight &&
+           section.bytes ==
+               matrix_layout(section.rows, section.columns, section.block, section.format).bytes;
+  }
+  const bool is_gain = expected.element_bytes == sizeof(std::int16_t);
+  if (section.format != WeightFormat::raw || (!is_gain && section.exponent != 0)) return false;
+  return expected.element_bytes == 0 ||
+         section.bytes == std::uint64_t{expected.columns} * expected.element_bytes;
+}
+
+}  // namespace
+
+Section decode_section(std::span<const std::uint8_t> bytes) {
+  Section section;
+  section.kind = static_cast<SectionKind>(load<std::uint16_t>(bytes, 0));
+  section.layer = load<std::uint16_t>(bytes, 2);
+  section.offset = load<std::uint32_t>(bytes, 4);
+  section.bytes = load<std::uint32_t>(bytes, 8);
+  section.crc = load<std::uint32_t>(bytes, 12);
+  section.rows = load<std::uint32_t>(bytes, 16);
+  section.columns = load<std::uint32_t>(bytes, 20);
+  section.format = static_cast<WeightFormat>(bytes[24]);
+  section.block = bytes[25];
+  section.exponent = static_cast<std::int8_t>(bytes[26]);
+  return section;
+}
+
+Status check_structure(std::uint32_t& section_count, std::span<const std::uint8_t> bytes) {
+  const Status status = check_header(section_count, bytes);
+  if (status != Status::ok) return status;
+  std::uint64_t end = kImageHeaderBytes + std::uint64_t{section_count} * kSectionEntryBytes;
+  std::uint64_t previous_key = 0;
+  for (std::uint32_t i = 0; i < section_count; ++i) {
+    const auto entry =
+        bytes.subspan(kImageHeaderBytes + std::size_t{i} * kSectionEntryBytes, kSectionEntryBytes);
+    const Section section = decode_section(entry);
+    const std::uint64_t key =
+        std::uint64_t{section.layer} << 16 | static_cast<std::uint16_t>(section.kind);
+    if (key <= previous_key || !is_zero(entry.subspan(27))) {
+      return Status::image_bad_section_table;
+    }
+    previous_key = key;
+    const std::uint64_t begin =
+        (end + kSectionAlignment - 1) / kSectionAlignment * kSectionAlignment;
+    end = std::uint64_t{section.offset} + section.bytes;
+    if (end > bytes.size()) return Status::image_section_out_of_range;
+    if (section.offset != begin) return Status::image_section_overlap;
+  }
+  return end == bytes.size() ? Status::ok : Status::image_bad_size;
+}
+
+Status decode_config(ModelConfig& config, std::span<const std::uint8_t> section) {
+  if (section.empty()) return Status::image_section_missing;
+  if (section.size() != kConfigSectionBytes) return Status::image_bad_config;
+  ModelConfig c;
+  c.dim = load<std::uint32_t>(section, 0);
+  c.hidden_dim = load<std::uint32_t>(section, 4);
+  c.n_layers = load<std::uint32_t>(section, 8);
+  c.n_heads = load<std::uint32_t>(section, 12);
+  c.n_kv_heads = load<std::uint32_t>(section, 16);
+  c.head_size = load<std::uint32_t>(section, 20);
+  c.vocab_size = load<std::uint32_t>(section, 24);
+  c.context_length = load<std::uint32_t>(section, 28);
+  c.block = load<std::uint32_t>(section, 32);
+  c.residual_fraction_bits = load<std::uint32_t>(section, 36);
+  c.norm_epsilon = load<std::uint64_t>(section, 40);
+  if (!is_valid(c) || !is_zero(section.subspan(48))) return Status::image_bad_config;
+  config = c;
+  return Status::ok;
+}
+
+Status check_sections(const Image& image) {
+  constexpr std::array kOnce = {SectionKind::config,          SectionKind::metadata,
+                                SectionKind::tokenizer,       SectionKind::rope_frequencies,
+                                SectionKind::token_embedding, SectionKind::final_norm};
+  constexpr std::array kPerLayer = {SectionKind::attention_norm,
+                                    SectionKind::wq,
+                                    SectionKind::wk,
+                                    SectionKind::wv,
+                                    SectionKind::wo,
+                                    SectionKind::ffn_norm,
+                                    SectionKind::w_gate,
+                                    SectionKind::w_up,
+                                    SectionKind::w_down};
+  Section section;
+  for (const SectionKind kind : kOnce) {
+    if (!image.find(section, kind, 0)) return Status::image_section_missing;
+  }
+  for (std::uint32_t layer = 1; layer <= image.config().n_layers; ++layer) {
+    for (const SectionKind kind : kPerLayer) {
+      if (!image.find(section, kind, layer)) return Status::image_section_missing;
+    }
+  }
+  const std::size_t demanded = kOnce.size() + kPerLayer.size() * image.config().n_layers +
+                               (image.find(section, SectionKind::classifier, 0) ? 1 : 0);
+  if (image.section_count() != demanded) return Status::image_bad_section_table;
+  for (std::uint32_t i = 0; i < image.section_count(); ++i) {
+    if (!has_expected_shape(image.section(i), image.config())) return Status::image_bad_shape;
+  }
+  return Status::ok;
+}
+
+Status check_contents(const Image& image) {
+  const auto bytes = image.bytes();
+  for (std::uint32_t i = 0; i < image.section_count(); ++i) {
+    const Section section = image.section(i);
+    if (crc32(bytes.subspan(section.offset, section.bytes)) != section.crc) {
+      return Status::image_bad_section_crc;
+    }
+  }
+  Sha256 hash;
+  hash.update(bytes.first(kHeaderCrcOffset));
+  hash.update(std::span(kZeros).first(4));
+  hash.update(bytes.subspan(kHeaderCrcOffset + 4, kContentHashOffset - kHeaderCrcOffset - 4));
+  hash.update(kZeros);
+  hash.update(bytes.subspan(kImageHeaderBytes));
+  const auto digest = hash.finish();
+  const auto stated = image.content_hash();
+  return std::equal(digest.begin(), digest.end(), stated.begin()) ? Status::ok
+                                                                  : Status::image_bad_hash;
+}
+
+}  // namespace mote

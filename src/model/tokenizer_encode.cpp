@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// From text to tokens by llama2.c's rules.
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "mote/tokenizer.hpp"
+
+namespace mote {
+namespace {
+
+constexpr std::size_t kMaxCharacterBytes = 4;
+constexpr std::size_t kNoPair = SIZE_MAX;
+
+bool is_continuation(char byte) {
+  return (static_cast<std::uint8_t>(byte) & 0xc0) == 0x80;
+}
+
+// One byte of any kind and the continuation bytes that follow it, whether they belong to it or
+// not: llama2.c looks a damaged character up as a whole, too.
+std::size_t first_character_bytes(std::string_view text) {
+  const std::size_t limit = std::min<std::size_t>(text.size(), kMaxCharacterBytes);
+  std::size_t bytes = 1;
+  while (bytes < limit && is_continuation(text[bytes])) ++bytes;
+  return bytes;
+}
+
+// Negative, zero or positive as `bytes` stands before, at or behind `left` and `right` joined.
+int compare_joined(std::string_view bytes, std::string_view left, std::string_view right) {
+  const std::size_t shared = std::min<std::size_t>(bytes.size(), left.size());
+  const int order = std::string_view(bytes.data(), shared).compare(left);
+  if (order != 0) return order;
+  bytes.remove_prefix(shared);
+  return bytes.compare(right);
+}
+
+}  // namespace
+
+std::uint32_t Tokenizer::find_joined(std::string_view left, std::string_view right) const {
+  if (left.size() + right.size() > max_piece_bytes_) return kNoToken;
+  const auto* const end = sorted_ + sorted_count_;
+  const auto* const found =
+      std::partition_point(sorted_, end, [this, left, right](std::uint32_t token) {
+        return compare_joined(piece(token), left, right) < 0;
+      });
+  return found != end && compare_joined(piece(*found), left, right) == 0 ? *found : kNoToken;
+}
+
+std::uint32_t Tokenizer::find(std::string_view bytes) const {
+  return find_joined(bytes, {});
+}
+
+// Tokens that stand for no text of their own do not merge: llama2.c's byte pieces are spelled
+// `<0x41>`, so that nothing they are joined with is in the vocabulary.
+std::uint32_t Tokenizer::find_pair(std::uint32_t left, std::uint32_t right) const {
+  if (kind(left) != TokenKind::normal || kind(right) != TokenKind::normal) return kNoToken;
+  return find_joined(piece(left), piece(right));
+}
+
+std::uint32_t Tokenizer::byte_token(std::uint8_t byte) const {
+  const std::uint32_t token = first_byte_token_ + byte;
+  return first_byte_token_ != kNoToken && token < vocab_size_ ? token : unknown_;
+}
+
+std::size_t Tokenizer::append_character(std::span<std::uint32_t> tokens,
+                                        std::string_view character) const {
+  const std::uint32_t whole = find(character);
+  if (whole != kNoToken) {
+    tokens[0] = whole;
+    return 1;
+  }
+  std::size_t count = 0;
+  for (const char byte : character) {
+    tokens[count] = byte_token(static_cast<std::uint8_t>(byte));
+    ++count;
+  }
+  return count;
+}
+
+std::size_t Tokenizer::split_characters(std::span<std::uint32_t> tokens,
+                                        std::string_view text) const {
+  std::size_t count = 0;
+  if (!text.empty() && (flags_ & kTokenizerAddsSpacePrefix) != 0) {
+    count = append_character(tokens, " ");
+  }
+  while (!text.empty()) {
+    const std::size_t bytes = first_character_bytes(text);
+    count += append_character(tokens.subspan(count), {text.data(), bytes});
+    text.remove_prefix(bytes);
+  }
+  return count;
+}
+
+// The position of the best-ranked pair, the leftmost of equals.
+std::size_t Tokenizer::best_pair(std::span<const std::uint32_t> pairs) const {
+  std::size_t best = kNoPair;
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    if (pairs[i] == kNoToken) continue;
+    if (best == kNoPair || ranks_[pairs[i]] > ranks_[pairs[best]]) best = i;
+  }
+  return best;
+}
+
+// pairs[i] is the token that tokens[i] and tokens[i + 1] merge to; the last token has no pair. A
+// merge changes only the pairs at its two sides, so that the vocabulary is searched twice a merge.
+std::size_t Tokenizer::merge_pairs(std::span<std::uint32_t> tokens,
+                                   std::span<std::uint32_t> pairs) const {
+  std::size_t count = tokens.size();
+  const auto refresh = [&](std::size_t i) {
+    pairs[i] = i + 1 < count ? find_pair(tokens[i], tokens[i + 1]) : kNoToken;
+  };
+  for (std::size_t i = 0; i < count; ++i) refresh(i);
+  while (true) {
+    const std::size_t best = best_pair(pairs.first(count));
+    if (best == kNoPair) return count;
+    tokens[best] = pairs[best];
+    for (std::size_t i = best + 1; i + 1 < count; ++i) {
+      tokens[i] = tokens[i + 1];
+      pairs[i] = pairs[i + 1];
+    }
+    --count;
+    if (best > 0) refresh(best - 1);
+    refresh(best);
+  }
+}
+
+Status Tokenizer::encode(std::span<std::uint32_t> tokens, std::size_t& count,
+                         std::span<std::uint32_t> scratch, std::string_view text,
+                         EncodeOptions options) const {
+  MOTE_ASSERT(vocab_size_ > 0);
+  count = 0;
+  const std::size_t needed = max_tokens(text.size());
+  if (tokens.size() < needed || scratch.size() < needed) return Status::output_too_small;
+  if (options.bos && bos_ != kNoToken) tokens[count++] = bos_;
+  const std::span<std::uint32_t> body = tokens.subspan(count);
+  count += merge_pairs(body.first(split_characters(body, text)), scratch);
+  if (options.eos && eos_ != kNoToken) tokens[count++] = eos_;
+  MOTE_ASSERT(count <= needed);
+  return Status::ok;
+}
+
+}  // namespace mote

@@ -1,0 +1,24 @@
+# The one list of the device library's sources, relative to src/.
+set(MOTE_SOURCES
+    base/crc32.cpp
+    base/sha256.cpp
+    base/status.cpp
+    kernels/activation.cpp
+    kernels/exp2.cpp
+    kernels/hadamard.cpp
+    kernels/matvec_ref.cpp
+    kernels/quantize.cpp
+    kernels/rms_norm.cpp
+    kernels/rope.cpp
+    kernels/softmax.cpp
+    attention/attend.cpp
+    attention/causal.cpp
+    model/candidates.cpp
+    model/image.cpp
+    model/image_validate.cpp
+    model/sampler.cpp
+    model/tokenizer.cpp
+    model/tokenizer_encode.cpp
+    model/transformer.cpp
+    model/transformer_layer.cpp
+    model/utf8_stream.cpp)
