@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// `mote convert`: from a model file of another program to an image.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "cli/commands.hpp"
+#include "convert/convert_report.hpp"
+#include "convert/convert.hpp"
+#include "support/error.hpp"
+#include "support/mapped_file.hpp"
+#include "support/progress.hpp"
+
+namespace mote::host {
+namespace {
+
+struct ConvertArguments {
+  std::string source;
+  std::string tokenizer;
+  std::string output;  // empty: beside the source
+  std::string weights = "int8";
+  ConvertOptions options;
+  bool json = false;
+  bool quiet = false;
+};
+
+/// Fills in what the command line left open.
+void complete_arguments(ConvertArguments& arguments) {
+  const std::filesystem::path source = arguments.source;
+  if (arguments.output.empty()) {
+    arguments.output = std::filesystem::path(source).replace_extension(".mote").string();
+  }
+  if (arguments.options.name.empty()) arguments.options.name = source.stem().string();
+  arguments.options.weights = arguments.weights == "int4" ? WeightFormat::int4 : WeightFormat::int8;
+  for (const std::string& input : {arguments.source, arguments.tokenizer}) {
+    std::error_code ignored;  // a file that is not there is no input
+    if (std::filesystem::equivalent(input, arguments.output, ignored)) {
+      throw Error(fmt::format("{}: the output would replace an input", arguments.output));
+    }
+  }
+}
+
+void run_convert(ConvertArguments arguments) {
+  complete_arguments(arguments);
+  const std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(arguments.source);
+  const MappedFile tokenizer(arguments.tokenizer);
+  const Vocabulary vocabulary = read_llama2c_tokenizer(
+      tokenizer.bytes(), checkpoint->shape().vocab_size, arguments.tokenizer);
+  ConvertReport report;
+  {
+    Progress progress("convert", !arguments.quiet);
+    report = convert_checkpoint(
+        arguments.output, *checkpoint, vocabulary, arguments.options,
+        [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); });
+  }
+  if (arguments.json) {
+    fmt::print("{}", format_convert_json(report, arguments.output));
+  } else if (!arguments.quiet) {
+    fmt::print("{}: {}\n{}", arguments.output, checkpoint->format(), format_convert_table(report));
+  }
+}
+
+void add_metadata_options(CLI::App& command, ConvertOptions& options) {
+  command.add_option("--name", options.name, "Name of the model (default: the file's)");
+  command.add_option("--license", options.license, "Licence of the weights, kept in the image");
+  command.add_option("--source", options.source, "Where the weights are from, kept in the image");
+}
+
+}  // namespace
+
+void add_convert_command(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("convert", "Make a .mote image from a llama2.c model");
+  // The callback outlives this function and shares the values with the options.
+  const auto arguments = std::make_shared<ConvertArguments>();
+  command->add_option("SRC", arguments->source, "llama2.c model: legacy, version 1 or 2")
+      ->required();
+  command->add_option("--tokenizer", arguments->tokenizer, "llama2.c tokenizer.bin of the model")
+      ->required();
+  command->add_option("-o,--output", arguments->output, "Image to write (default: SRC with .mote)");
+  command->add_option("--weights", arguments->weights, "int8: exact enough; int4: half the size")
+      ->check(CLI::IsMember({"int8", "int4"}))
+      ->capture_default_str();
+  command->add_option("--block", arguments->options.block, "Lanes of a block of activations")
+      ->check(CLI::IsMember({16, 32, 64}))
+      ->capture_default_str();
+  add_metadata_options(*command, arguments->options);
+  command->add_flag("--json", arguments->json, "Report as JSON");
+  command->add_flag("-q,--quiet", arguments->quiet, "Neither progress nor table");
+  command->footer(
+      "Example:\n"
+      "  mote convert stories260K.bin --tokenizer tok512.bin -o stories.mote --license MIT");
+  command->callback([arguments] { run_convert(*arguments); });
+}
+
+}  // namespace mote::host

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bytes of weight and gain sections, made from the rows of a checkpoint (SPEC.md, "Matrices",
+// "Gains and frequencies").
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "mote/image.hpp"
+
+namespace mote::host {
+
+/// A tensor that is asked for row by row, more than once.
+struct TensorSource {
+  std::string label;  // for messages
+  std::uint32_t rows = 0;
+  std::uint32_t columns = 0;
+  /// Fills `out` (columns) with row `row`.
+  std::function<void(std::span<float> out, std::uint32_t row)> read_row;
+};
+
+/// What rounding did, over all rows.
+struct RoundingError {
+  double squared_error = 0;
+  double squared_weights = 0;
+  double largest_error = 0;
+
+  void add(double weight, double rounded);
+  void add(const RoundingError& other);
+  /// sqrt(squared_error / squared_weights); 0 where all weights are zero.
+  double relative_rms() const;
+};
+
+struct EncodedTensor {
+  std::vector<std::uint8_t> bytes;  // of the section
+  int exponent = 0;
+  RoundingError error;
+};
+
+/// Rounds a matrix to `format` in blocks of `block` lanes; `row_done` is called after each row.
+/// Throws `Error` that names the tensor and the row where a weight is not finite.
+EncodedTensor encode_matrix(const TensorSource& source, WeightFormat format, std::uint32_t block,
+                            const std::function<void()>& row_done = {});
+
+/// Rounds a single row of gains to i16 with an exponent that puts the largest in [2^14, 2^15).
+EncodedTensor encode_gains(const TensorSource& source);
+
+}  // namespace mote::host

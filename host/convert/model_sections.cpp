@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "convert/model_sections.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <string>
+
+#include "convert/checkpoint_shape.hpp"
+#include "support/error.hpp"
+#include "support/little_endian.hpp"
+
+namespace mote::host {
+namespace {
+
+constexpr double kMaxNormEpsilon = 0x1p56;
+
+std::uint64_t make_norm_epsilon(const CheckpointShape& shape, std::uint32_t fraction_bits,
+                                std::string_view where) {
+  const double units =
+      std::ldexp(shape.dim * shape.norm_epsilon, static_cast<int>(2 * fraction_bits));
+  if (!(shape.norm_epsilon >= 0 && units <= kMaxNormEpsilon)) {
+    throw Error(
+        fmt::format("{}: norm_epsilon is {}, must be 0 to {}", where, shape.norm_epsilon,
+                    std::ldexp(kMaxNormEpsilon, -static_cast<int>(2 * fraction_bits)) / shape.dim));
+  }
+  return static_cast<std::uint64_t>(std::max(1.0, std::round(units)));
+}
+
+void add_line(std::string& text, std::string_view key, std::string_view value) {
+  const auto is_control = [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7f;
+  };
+  if (std::any_of(value.begin(), value.end(), is_control)) {
+    throw Error(fmt::format("{}: must hold no control characters (a line feed, a tab)", key));
+  }
+  text += fmt::format("{}={}\n", key, value);
+}
+
+}  // namespace
+
+ModelConfig make_config(const CheckpointShape& shape, const ConvertOptions& options,
+                        std::string_view where) {
+  check_shape(where, shape);
+  if (options.block != 16 && options.block != 32 && options.block != 64) {
+    throw Error(fmt::format("{}: block is {}, must be 16, 32 or 64", where, options.block));
+  }
+  check_range(where, "residual_fraction_bits", options.residual_fraction_bits, 8, 20);
+  if (!(shape.rope_base >= 1 && std::isfinite(shape.rope_base))) {
+    throw Error(fmt::format("{}: rope_base is {}, must be at least 1", where, shape.rope_base));
+  }
+  ModelConfig config;
+  config.dim = shape.dim;
+  config.hidden_dim = shape.hidden_dim;
+  config.n_layers = shape.n_layers;
+  config.n_heads = shape.n_heads;
+  config.n_kv_heads = shape.n_kv_heads;
+  config.head_size = shape.head_size;
+  config.vocab_size = shape.vocab_size;
+  config.context_length = shape.context_length;
+  config.block = options.block;
+  config.residual_fraction_bits = options.residual_fraction_bits;
+  config.norm_epsilon = make_norm_epsilon(shape, options.residual_fraction_bits, where);
+  return config;
+}
+
+std::vector<std::uint8_t> encode_config(const ModelConfig& config) {
+  const std::uint32_t fields[] = {config.dim,        config.hidden_dim,
+                                  config.n_layers,   config.n_heads,
+                                  config.n_kv_heads, config.head_size,
+                                  config.vocab_size, config.context_length,
+                                  config.block,      config.residual_fraction_bits};
+  std::vector<std::uint8_t> out(kConfigSectionBytes);
+  std::uint8_t* place = out.data();
+  for (const std::uint32_t field : fields) {
+    store_u32(place, field);
+    place += sizeof field;
+  }
+  store_u64(place, config.norm_epsilon);
+  return out;
+}
+
+std::vector<std::uint8_t> encode_rope_frequencies(std::uint32_t head_size, double base) {
+  std::vector<std::uint8_t> out(std::size_t{head_size} / 2 * 4);
+  for (std::uint32_t i = 0; i < head_size / 2; ++i) {
+    const double radians = std::pow(base, -2.0 * i / head_size);
+    const double turns = std::round(0x1p32 * radians / (2 * std::numbers::pi));
+    // At most 2^32 / (2 pi) as the base is at least 1.
+    store_u32(out.data() + std::size_t{4} * i, static_cast<std::uint32_t>(turns));
+  }
+  return out;
+}
+
+std::vector<std::uint8_t> encode_metadata(const ConvertOptions& options) {
+  std::string text;
+  add_line(text, "name", options.name);
+  if (!options.license.empty()) add_line(text, "license", options.license);
+  if (!options.source.empty()) add_line(text, "source", options.source);
+  return {text.begin(), text.end()};
+}
+
+}  // namespace mote::host

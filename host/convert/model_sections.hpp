@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bytes of the small sections that describe a model (SPEC.md, "Config", "Sections").
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "convert/checkpoint.hpp"
+#include "convert/convert.hpp"
+#include "mote/config.hpp"
+
+namespace mote::host {
+
+/// The image's configuration. Throws `Error` that begins with `where` for a shape or an option out
+/// of SPEC.md's ranges.
+ModelConfig make_config(const CheckpointShape& shape, const ConvertOptions& options,
+                        std::string_view where);
+
+std::vector<std::uint8_t> encode_config(const ModelConfig& config);
+
+/// Turns per position * 2^32 of each pair of lanes. // (head_size / 2)
+/// round(2^32 * base^(-2i / head_size) / (2 pi)), whole turns dropped.
+std::vector<std::uint8_t> encode_rope_frequencies(std::uint32_t head_size, double base);
+
+/// Lines of name (always), license and source (where given). Throws `Error` for control characters.
+std::vector<std::uint8_t> encode_metadata(const ConvertOptions& options);
+
+}  // namespace mote::host

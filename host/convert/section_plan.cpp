@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "convert/section_plan.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <utility>
+
+#include "convert/checkpoint_shape.hpp"
+#include "convert/model_sections.hpp"
+#include "support/error.hpp"
+
+namespace mote::host {
+namespace {
+
+struct TensorSection {
+  SectionKind kind{};
+  TensorName tensor{};
+};
+
+// In the order of the section table.
+constexpr TensorSection kModelTensors[] = {
+    {SectionKind::token_embedding, TensorName::token_embedding},
+    {SectionKind::classifier, TensorName::classifier},
+    {SectionKind::final_norm, TensorName::final_norm},
+};
+constexpr TensorSection kLayerTensors[] = {
+    {SectionKind::attention_norm, TensorName::attention_norm},
+    {SectionKind::wq, TensorName::wq},
+    {SectionKind::wk, TensorName::wk},
+    {SectionKind::wv, TensorName::wv},
+    {SectionKind::wo, TensorName::wo},
+    {SectionKind::ffn_norm, TensorName::ffn_norm},
+    {SectionKind::w_gate, TensorName::w_gate},
+    {SectionKind::w_up, TensorName::w_up},
+    {SectionKind::w_down, TensorName::w_down},
+};
+
+/// Lists the sections with their sizes before any weight is read.
+class Planner {
+ public:
+  Planner(const Checkpoint& checkpoint, const ModelConfig& config, WeightFormat weights)
+      : shape_(checkpoint.shape()), config_(config), weights_(weights) {}
+
+  void add_bytes(SectionKind kind, std::vector<std::uint8_t> bytes, std::uint32_t columns = 0) {
+    PlannedSection planned;
+    planned.section.kind = kind;
+    planned.section.columns = columns;
+    set_bytes(planned, bytes.size());
+    planned.bytes = std::move(bytes);
+    sections_.push_back(std::move(planned));
+  }
+
+  void add_tensors() {
+    for (const TensorSection& entry : kModelTensors) {
+      if (entry.tensor == TensorName::classifier && !shape_.has_classifier) continue;
+      add_tensor(entry, 0);
+    }
+    for (std::uint32_t layer = 0; layer < shape_.n_layers; ++layer) {
+      for (const TensorSection& entry : kLayerTensors) add_tensor(entry, layer);
+    }
+  }
+
+  std::vector<PlannedSection> take() { return std::move(sections_); }
+
+ private:
+  void add_tensor(const TensorSection& entry, std::uint32_t layer) {
+    const TensorExtent extent = tensor_extent(shape_, entry.tensor);
+    PlannedSection planned;
+    planned.tensor = entry.tensor;
+    planned.tensor_layer = layer;
+    Section& section = planned.section;
+    section.kind = entry.kind;
+    if (belongs_to_layer(entry.tensor)) section.layer = static_cast<std::uint16_t>(layer + 1);
+    section.columns = static_cast<std::uint32_t>(extent.columns);
+    if (is_norm(entry.tensor)) {
+      set_bytes(planned, extent.columns * sizeof(std::int16_t));
+    } else {
+      const std::uint32_t block =
+          entry.tensor == TensorName::wo ? config_.head_block() : config_.block;
+      section.rows = static_cast<std::uint32_t>(extent.rows);
+      section.format = weights_;
+      section.block = static_cast<std::uint8_t>(block);
+      set_bytes(planned, matrix_layout(extent.rows, extent.columns, block, weights_).bytes);
+    }
+    sections_.push_back(std::move(planned));
+  }
+
+  static void set_bytes(PlannedSection& planned, std::uint64_t bytes) {
+    if (bytes > std::numeric_limits<std::uint32_t>::max()) {
+      throw Error(fmt::format("{} would need {} bytes, a section holds less than 4 GiB",
+                              tensor_label(planned.tensor, planned.tensor_layer), bytes));
+    }
+    planned.section.bytes = static_cast<std::uint32_t>(bytes);
+  }
+
+  CheckpointShape shape_;
+  ModelConfig config_;
+  WeightFormat weights_;
+  std::vector<PlannedSection> sections_;
+};
+
+}  // namespace
+
+std::vector<PlannedSection> plan_sections(const Checkpoint& checkpoint, const ModelConfig& config,
+                                          const Vocabulary& vocabulary,
+                                          const ConvertOptions& options) {
+  Planner planner(checkpoint, config, options.weights);
+  planner.add_bytes(SectionKind::config, encode_config(config));
+  planner.add_bytes(SectionKind::metadata, encode_metadata(options));
+  planner.add_bytes(SectionKind::tokenizer, build_tokenizer_section(vocabulary));
+  planner.add_bytes(SectionKind::rope_frequencies,
+                    encode_rope_frequencies(config.head_size, checkpoint.shape().rope_base),
+                    config.head_size / 2);
+  planner.add_tensors();
+  return planner.take();
+}
+
+}  // namespace mote::host

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/engine.hpp"
+
+#include <fmt/format.h>
+
+#include "support/error.hpp"
+
+namespace mote::host {
+namespace {
+
+RunConfig run_config(const std::string& path, const ModelConfig& config,
+                     const EngineOptions& options) {
+  if (options.context_length > config.context_length) {
+    throw Error(fmt::format("{}: a context of {} positions was asked for; the model has 1 to {}",
+                            path, options.context_length, config.context_length));
+  }
+  if (options.candidates > config.vocab_size) {
+    throw Error(fmt::format("{}: {} candidates were asked for; the vocabulary has {}", path,
+                            options.candidates, config.vocab_size));
+  }
+  RunConfig run;
+  run.context_length = options.context_length != 0 ? options.context_length : config.context_length;
+  run.batch = options.batch;
+  run.candidates = options.candidates;
+  return run;
+}
+
+}  // namespace
+
+void check(Status status, const std::string& what) {
+  if (status != Status::ok) throw Error(fmt::format("{}: {}", what, status_text(status)));
+}
+
+Image open_image(const std::string& path, std::span<const std::uint8_t> bytes, Verify verify) {
+  Image image;
+  check(image.open(bytes, verify), path);
+  return image;
+}
+
+Engine::Engine(const std::string& path, const EngineOptions& options)
+    : path_(path), file_(path), image_(open_image(path, file_.bytes(), options.verify)) {
+  check(tokenizer_.open(image_.section_bytes(SectionKind::tokenizer)), path);
+  const RunConfig run = run_config(path, image_.config(), options);
+  arena_bytes_ = Transformer::arena_bytes(image_.config(), run);
+  const std::size_t units =
+      (arena_bytes_ + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t);
+  arena_ = std::make_unique<std::max_align_t[]>(units);
+  check(transformer_.init(image_, run, {reinterpret_cast<std::byte*>(arena_.get()), arena_bytes_}),
+        path);
+}
+
+std::vector<std::uint32_t> Engine::encode(std::string_view text, EncodeOptions options) const {
+  std::vector<std::uint32_t> tokens(Tokenizer::max_tokens(text.size()));
+  std::vector<std::uint32_t> scratch(tokens.size());
+  std::size_t count = 0;
+  check(tokenizer_.encode(tokens, count, scratch, text, options), path_);
+  tokens.resize(count);
+  return tokens;
+}
+
+void Engine::decode(std::span<const std::uint32_t> tokens) {
+  const Status status = transformer_.decode(tokens);
+  if (status == Status::context_full) {
+    throw Error(fmt::format("{}: {} tokens do not fit the {} positions that are left of {}", path_,
+                            tokens.size(),
+                            transformer_.run_config().context_length - transformer_.position(),
+                            transformer_.run_config().context_length));
+  }
+  check(status, path_);
+}
+
+std::vector<std::int32_t> Engine::logits() {
+  std::vector<std::int32_t> logits(image_.config().vocab_size);
+  transformer_.logits(logits);
+  return logits;
+}
+
+}  // namespace mote::host

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model file opened and ready to run on this computer, as one chip.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mote/image.hpp"
+#include "mote/tokenizer.hpp"
+#include "mote/transformer.hpp"
+#include "support/mapped_file.hpp"
+
+namespace mote::host {
+
+struct EngineOptions {
+  std::uint32_t context_length = 0;  // 0: the model's
+  std::uint32_t batch = 16;
+  std::uint32_t candidates = 1;
+  Verify verify = Verify::full;
+};
+
+/// Throws `Error` that names the file where an image is not valid or the options do not fit it.
+class Engine {
+ public:
+  Engine(const std::string& path, const EngineOptions& options);
+
+  const Image& image() const { return image_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  Transformer& transformer() { return transformer_; }
+  std::size_t arena_bytes() const { return arena_bytes_; }
+
+  std::vector<std::uint32_t> encode(std::string_view text, EncodeOptions options = {}) const;
+  /// `Transformer::decode`, its errors thrown.
+  void decode(std::span<const std::uint32_t> tokens);
+  /// All logits after the last token, Q16.
+  std::vector<std::int32_t> logits();
+
+ private:
+  std::string path_;
+  MappedFile file_;
+  Image image_;
+  Tokenizer tokenizer_;
+  std::size_t arena_bytes_ = 0;
+  std::unique_ptr<std::max_align_t[]> arena_;
+  Transformer transformer_;
+};
+
+/// Throws `Error` "<what>: <text of status>" unless `status` is ok.
+void check(Status status, const std::string& what);
+
+/// Opens the image in `bytes`, which is named `path` in errors.
+Image open_image(const std::string& path, std::span<const std::uint8_t> bytes, Verify verify);
+
+}  // namespace mote::host

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an image holds, for people: names, sizes, bytes that one token reads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "mote/image.hpp"
+
+namespace mote::host {
+
+/// "token_embedding", "layers.3.w_gate".
+std::string section_name(const Section& section);
+
+/// "int8", "int4" or "raw".
+std::string format_name(WeightFormat format);
+
+struct ImageSummary {
+  std::uint64_t parameters = 0;    // weights and gains
+  std::uint64_t weight_bytes = 0;  // of matrices and gains, scales included
+  std::uint64_t tokenizer_bytes = 0;
+  /// Bytes of weights and scales that decoding one token reads: every matrix once, one row of the
+  /// embedding, and the classifier. Keys and values come on top.
+  std::uint64_t bytes_per_token = 0;
+};
+ImageSummary summarize(const Image& image);
+
+/// "int8", "int4" or "int8 + int4": the formats of the image's matrices.
+std::string weight_formats(const Image& image);
+
+/// The value of `key` in the metadata; empty where it has none.
+std::string metadata_value(const Image& image, std::string_view key);
+
+}  // namespace mote::host
