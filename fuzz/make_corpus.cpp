@@ -21,8 +21,8 @@ bool write_seeds(const std::filesystem::path& folder, const std::vector<mote::te
   return true;
 }
 
-void write_image(const std::filesystem::path& path, mote::WeightFormat weights,
-                 bool has_classifier) {
+void write_image(const std::filesystem::path& path, mote::WeightFormat weights, bool has_classifier,
+                 const mote::host::LayerAttention& attention = {}) {
   mote::host::CheckpointShape shape;
   shape.dim = 16;
   shape.hidden_dim = 20;
@@ -36,6 +36,7 @@ void write_image(const std::filesystem::path& path, mote::WeightFormat weights,
   mote::host::ConvertOptions options;
   options.weights = weights;
   options.block = 16;
+  options.attention = {attention};
   options.name = "seed";
   mote::host::convert_checkpoint(path.string(), mote::host::SyntheticCheckpoint(shape, 1),
                                  mote::host::make_synthetic_vocabulary(shape.vocab_size), options);
@@ -45,6 +46,10 @@ bool write_image_seeds(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   write_image(folder / "int8.mote", mote::WeightFormat::int8, false);
   write_image(folder / "int4.mote", mote::WeightFormat::int4, true);
+  write_image(folder / "window.mote", mote::WeightFormat::int4, false,
+              {mote::AttentionKind::sliding_window, 2, 1, {}});
+  write_image(folder / "linear.mote", mote::WeightFormat::int4, false,
+              {mote::AttentionKind::linear, 0, 0, {60000}});
   return true;
 }
 

@@ -13,9 +13,12 @@ set(MOTE_SOURCES
     kernels/softmax.cpp
     attention/attend.cpp
     attention/causal.cpp
+    attention/linear.cpp
+    attention/sliding_window.cpp
     model/candidates.cpp
     model/image.cpp
     model/image_validate.cpp
+    model/layer_attention.cpp
     model/sampler.cpp
     model/tokenizer.cpp
     model/tokenizer_encode.cpp

@@ -48,7 +48,7 @@ double time_tokens(Engine& engine, std::uint32_t count, std::uint32_t step) {
   std::vector<std::uint32_t> tokens(count);
   for (std::uint32_t i = 0; i < count; ++i) tokens[i] = i * 7 % engine.image().config().vocab_size;
   Sampler sampler;
-  engine.transformer().rewind(0);
+  engine.transformer().reset();
   const auto begin = std::chrono::steady_clock::now();
   for (std::uint32_t i = 0; i < count; i += step) {
     engine.decode(std::span(tokens).subspan(i, std::min(step, count - i)));
@@ -131,7 +131,8 @@ void print_json(const std::vector<BenchRow>& rows) {
     json.back()["bytes_per_token"] = row.summary.bytes_per_token;
     json.back()["gigabytes_per_second"] = row.gigabytes_per_second();
   }
-  fmt::print("{}\n", json.dump(2));
+  // A path may hold any bytes; JSON may not.
+  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 void bench(const BenchOptions& options) {

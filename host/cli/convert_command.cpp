@@ -6,10 +6,11 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/commands.hpp"
-#include "convert/convert_report.hpp"
 #include "convert/convert.hpp"
+#include "convert/convert_report.hpp"
 #include "support/error.hpp"
 #include "support/mapped_file.hpp"
 #include "support/progress.hpp"
@@ -23,6 +24,9 @@ struct ConvertArguments {
   std::string output;  // empty: beside the source
   std::string weights = "int8";
   ConvertOptions options;
+  std::uint32_t window = 0;  // 0: layers stay causal
+  std::uint32_t sinks = 0;
+  std::vector<std::uint32_t> window_layers;  // empty: all
   bool json = false;
   bool quiet = false;
 };
@@ -43,9 +47,29 @@ void complete_arguments(ConvertArguments& arguments) {
   }
 }
 
+/// Turns the named layers, or all, into sliding windows.
+void add_windows(ConvertArguments& arguments, std::uint32_t n_layers) {
+  if (arguments.window == 0) {
+    if (arguments.sinks == 0 && arguments.window_layers.empty()) return;
+    throw Error("--sinks and --window-layers need --window");
+  }
+  const LayerAttention window = {
+      AttentionKind::sliding_window, arguments.window, arguments.sinks, {}};
+  const bool all = arguments.window_layers.empty();
+  arguments.options.attention.assign(n_layers, all ? window : LayerAttention{});
+  for (const std::uint32_t layer : arguments.window_layers) {
+    if (layer >= n_layers) {
+      throw Error(
+          fmt::format("--window-layers {}: the model has layers 0 to {}", layer, n_layers - 1));
+    }
+    arguments.options.attention[layer] = window;
+  }
+}
+
 void run_convert(ConvertArguments arguments) {
   complete_arguments(arguments);
   const std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(arguments.source);
+  add_windows(arguments, checkpoint->shape().n_layers);
   const MappedFile tokenizer(arguments.tokenizer);
   const Vocabulary vocabulary = read_llama2c_tokenizer(
       tokenizer.bytes(), checkpoint->shape().vocab_size, arguments.tokenizer);
@@ -61,6 +85,18 @@ void run_convert(ConvertArguments arguments) {
   } else if (!arguments.quiet) {
     fmt::print("{}: {}\n{}", arguments.output, checkpoint->format(), format_convert_table(report));
   }
+}
+
+void add_window_options(CLI::App& command, ConvertArguments& arguments) {
+  command.add_option("--window", arguments.window,
+                     "Let each layer see only the last W positions, so that the model writes on "
+                     "for ever in fixed memory");
+  command.add_option("--sinks", arguments.sinks,
+                     "First positions that stay visible beside the window (4 is usual)");
+  command
+      .add_option("--window-layers", arguments.window_layers,
+                  "Layers that get the window, from 0; the others stay causal (default: all)")
+      ->delimiter(',');
 }
 
 void add_metadata_options(CLI::App& command, ConvertOptions& options) {
@@ -86,12 +122,14 @@ void add_convert_command(CLI::App& app) {
   command->add_option("--block", arguments->options.block, "Lanes of a block of activations")
       ->check(CLI::IsMember({16, 32, 64}))
       ->capture_default_str();
+  add_window_options(*command, *arguments);
   add_metadata_options(*command, arguments->options);
   command->add_flag("--json", arguments->json, "Report as JSON");
   command->add_flag("-q,--quiet", arguments->quiet, "Neither progress nor table");
   command->footer(
       "Example:\n"
-      "  mote convert stories260K.bin --tokenizer tok512.bin -o stories.mote --license MIT");
+      "  mote convert stories260K.bin --tokenizer tok512.bin -o stories.mote --license MIT\n"
+      "  mote convert stories260K.bin --tokenizer tok512.bin --window 256 --sinks 4");
   command->callback([arguments] { run_convert(*arguments); });
 }
 

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
-#include "mote/tokenizer.hpp"
 #include "mote/transformer.hpp"
 #include "run/engine.hpp"
 #include "run/image_summary.hpp"
@@ -43,11 +42,12 @@ std::vector<std::pair<const char*, std::uint64_t>> config_fields(const ModelConf
 struct ArenaRow {
   std::uint32_t context_length = 0;
   std::size_t arena_bytes = 0;
-  std::size_t kv_cache_bytes = 0;
+  std::size_t state_bytes = 0;
 };
 
 /// One chip, one token at a time, greedy: the least that the model needs.
-std::vector<ArenaRow> arena_rows(const ModelConfig& config, std::vector<std::uint32_t> lengths) {
+std::vector<ArenaRow> arena_rows(const Image& image, std::vector<std::uint32_t> lengths) {
+  const ModelConfig& config = image.config();
   if (lengths.empty()) {
     for (std::uint32_t length = 64; length < config.context_length; length *= 2) {
       lengths.push_back(length);
@@ -60,9 +60,9 @@ std::vector<ArenaRow> arena_rows(const ModelConfig& config, std::vector<std::uin
       throw Error(fmt::format("--ctx-size {}: the model has 1 to {} positions", length,
                               config.context_length));
     }
-    const AttentionShape shape = {config.n_heads, config.n_kv_heads, config.head_size, length};
-    rows.push_back({length, Transformer::arena_bytes(config, {length, 1, 1}),
-                    config.n_layers * CausalAttention::state_bytes(shape)});
+    const RunConfig run = {length, 1, 1};
+    rows.push_back({length, Transformer::arena_bytes(image, run),
+                    Transformer::state_bytes(image, run, Slice::whole(config))});
   }
   return rows;
 }
@@ -104,7 +104,7 @@ void print_json(const InspectOptions& options, const Image& image,
   for (const ArenaRow& row : rows) {
     json["arena"].push_back({{"context_length", row.context_length},
                              {"arena_bytes", row.arena_bytes},
-                             {"kv_cache_bytes", row.kv_cache_bytes}});
+                             {"state_bytes", row.state_bytes}});
   }
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
@@ -132,18 +132,17 @@ void print_text(const InspectOptions& options, const Image& image,
   fmt::print("\nflash: {} bytes, of these weights {}, tokenizer {}; a token reads {}\n",
              image.bytes().size(), summary.weight_bytes, summary.tokenizer_bytes,
              summary.bytes_per_token);
-  fmt::print("\n{:>10} {:>12} {:>14}\n", "positions", "arena bytes", "of these KV");
+  fmt::print("\n{:>10} {:>12} {:>14}\n", "positions", "arena bytes", "of these state");
   for (const ArenaRow& row : rows) {
-    fmt::print("{:>10} {:>12} {:>14}\n", row.context_length, row.arena_bytes, row.kv_cache_bytes);
+    fmt::print("{:>10} {:>12} {:>14}\n", row.context_length, row.arena_bytes, row.state_bytes);
   }
 }
 
 void inspect(const InspectOptions& options) {
   const MappedFile file(options.model);
   const Image image = open_image(options.model, file.bytes(), Verify::full);
-  Tokenizer tokenizer;
-  check(tokenizer.open(image.section_bytes(SectionKind::tokenizer)), options.model);
-  const auto rows = arena_rows(image.config(), options.context_lengths);
+  open_tokenizer(options.model, image);  // refuses what could not run
+  const auto rows = arena_rows(image, options.context_lengths);
   return options.json ? print_json(options, image, rows) : print_text(options, image, rows);
 }
 

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.hpp"
+#include "support/error.hpp"
 
 int main(int argc, char** argv) {
   CLI::App app("Transformer language models on microcontrollers, in integers only.", "mote");
@@ -20,6 +21,11 @@ int main(int argc, char** argv) {
   mote::host::add_bench_command(app);
   try {
     app.parse(argc, argv);
+    if (std::fflush(stdout) != 0) throw mote::host::Error("standard output: cannot write");
+  } catch (const CLI::RequiredError& error) {
+    // What was not understood says more than what is missing because of it.
+    const auto unknown = app.remaining(true);
+    return unknown.empty() ? app.exit(error) : app.exit(CLI::ExtrasError("mote", unknown));
   } catch (const CLI::ParseError& error) {
     return app.exit(error);
   } catch (const std::exception& error) {

@@ -67,6 +67,11 @@ void run(const RunOptions& options) {
   const std::string prompt = read_prompt(options);
   const auto tokens = engine.encode(prompt);
   if (tokens.empty()) throw Error(options.model + ": an empty prompt needs a beginning token");
+  const std::uint32_t positions = engine.transformer().position_limit();
+  if (tokens.size() > positions) {
+    throw Error(fmt::format("{}: the prompt has {} tokens, the context {} positions", options.model,
+                            tokens.size(), positions));
+  }
   write_text(prompt);
   const auto limit =
       options.max_tokens < 0 ? UINT32_MAX : static_cast<std::uint32_t>(options.max_tokens);

@@ -13,10 +13,20 @@
 
 namespace mote::host {
 
+/// The attention of one layer, as LayerAttentionConfig but with its own decays.
+struct LayerAttention {
+  AttentionKind kind = AttentionKind::causal;
+  std::uint32_t window = 0;
+  std::uint32_t sinks = 0;
+  std::vector<std::uint32_t> decays;  // (n_kv_heads), linear only
+};
+
 struct ConvertOptions {
   WeightFormat weights = WeightFormat::int8;
   std::uint32_t block = 32;  // G: 16, 32 or 64
   std::uint32_t residual_fraction_bits = 16;
+  /// One for each layer; empty: all causal.
+  std::vector<LayerAttention> attention;
   /// Written as metadata. Values hold no line feed.
   std::string name;
   std::string license;

@@ -15,18 +15,16 @@
 namespace mote::host {
 namespace {
 
-constexpr double kMaxNormEpsilon = 0x1p56;
+constexpr double kMaxNormEpsilon = 0x1p40;
+constexpr double kNormEpsilonUnit = 0x1p-44;
 
-std::uint64_t make_norm_epsilon(const CheckpointShape& shape, std::uint32_t fraction_bits,
-                                std::string_view where) {
-  const double units =
-      std::ldexp(shape.dim * shape.norm_epsilon, static_cast<int>(2 * fraction_bits));
+std::uint64_t make_norm_epsilon(const CheckpointShape& shape, std::string_view where) {
+  const double units = shape.dim * shape.norm_epsilon / kNormEpsilonUnit;
   if (!(shape.norm_epsilon >= 0 && units <= kMaxNormEpsilon)) {
-    throw Error(
-        fmt::format("{}: norm_epsilon is {}, must be 0 to {}", where, shape.norm_epsilon,
-                    std::ldexp(kMaxNormEpsilon, -static_cast<int>(2 * fraction_bits)) / shape.dim));
+    throw Error(fmt::format("{}: norm_epsilon is {}, must be 0 to {}", where, shape.norm_epsilon,
+                            kMaxNormEpsilon * kNormEpsilonUnit / shape.dim));
   }
-  return static_cast<std::uint64_t>(std::max(1.0, std::round(units)));
+  return static_cast<std::uint64_t>(std::round(units));
 }
 
 void add_line(std::string& text, std::string_view key, std::string_view value) {
@@ -62,7 +60,7 @@ ModelConfig make_config(const CheckpointShape& shape, const ConvertOptions& opti
   config.context_length = shape.context_length;
   config.block = options.block;
   config.residual_fraction_bits = options.residual_fraction_bits;
-  config.norm_epsilon = make_norm_epsilon(shape, options.residual_fraction_bits, where);
+  config.norm_epsilon = make_norm_epsilon(shape, where);
   return config;
 }
 
@@ -90,6 +88,36 @@ std::vector<std::uint8_t> encode_rope_frequencies(std::uint32_t head_size, doubl
     // At most 2^32 / (2 pi) as the base is at least 1.
     store_u32(out.data() + std::size_t{4} * i, static_cast<std::uint32_t>(turns));
   }
+  return out;
+}
+
+std::vector<std::uint8_t> encode_attention(const LayerAttention& attention,
+                                           const ModelConfig& config, std::string_view where) {
+  std::vector<std::uint32_t> words = {static_cast<std::uint32_t>(attention.kind), 0, 0, 0};
+  switch (attention.kind) {
+    case AttentionKind::causal:
+      return {};
+    case AttentionKind::sliding_window:
+      check_range(where, "sinks", attention.sinks, 0, kMaxSinks);
+      // A key is never further away than this: the model knows such distances.
+      check_range(
+          where, "window", attention.window, 1,
+          std::max<std::uint32_t>(config.context_length, attention.sinks + 1) - attention.sinks);
+      words[1] = attention.window;
+      words[2] = attention.sinks;
+      break;
+    case AttentionKind::linear:
+      check_range(where, "the number of decays",
+                  static_cast<std::uint32_t>(attention.decays.size()), config.n_kv_heads,
+                  config.n_kv_heads);
+      for (const std::uint32_t decay : attention.decays) {
+        check_range(where, "decay", decay, 1, 1U << 16);
+        words.push_back(decay);
+      }
+      break;
+  }
+  std::vector<std::uint8_t> out(words.size() * sizeof(std::uint32_t));
+  for (std::size_t i = 0; i < words.size(); ++i) store_u32(out.data() + i * 4, words[i]);
   return out;
 }
 

@@ -23,6 +23,12 @@ std::vector<std::uint8_t> encode_config(const ModelConfig& config);
 /// round(2^32 * base^(-2i / head_size) / (2 pi)), whole turns dropped.
 std::vector<std::uint8_t> encode_rope_frequencies(std::uint32_t head_size, double base);
 
+/// The attention section of a layer; empty where it is causal. Throws `Error` that begins with
+/// `where` for values out of SPEC.md's ranges, and for a window that together with its sinks is
+/// longer than the context that the model was trained on.
+std::vector<std::uint8_t> encode_attention(const LayerAttention& attention,
+                                           const ModelConfig& config, std::string_view where);
+
 /// Lines of name (always), license and source (where given). Throws `Error` for control characters.
 std::vector<std::uint8_t> encode_metadata(const ConvertOptions& options);
 

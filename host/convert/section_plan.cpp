@@ -25,26 +25,23 @@ constexpr TensorSection kModelTensors[] = {
     {SectionKind::final_norm, TensorName::final_norm},
 };
 constexpr TensorSection kLayerTensors[] = {
-    {SectionKind::attention_norm, TensorName::attention_norm},
-    {SectionKind::wq, TensorName::wq},
-    {SectionKind::wk, TensorName::wk},
-    {SectionKind::wv, TensorName::wv},
-    {SectionKind::wo, TensorName::wo},
-    {SectionKind::ffn_norm, TensorName::ffn_norm},
-    {SectionKind::w_gate, TensorName::w_gate},
-    {SectionKind::w_up, TensorName::w_up},
+    {SectionKind::wq, TensorName::wq},         {SectionKind::wk, TensorName::wk},
+    {SectionKind::wv, TensorName::wv},         {SectionKind::wo, TensorName::wo},
+    {SectionKind::w_gate, TensorName::w_gate}, {SectionKind::w_up, TensorName::w_up},
     {SectionKind::w_down, TensorName::w_down},
 };
 
 /// Lists the sections with their sizes before any weight is read.
 class Planner {
  public:
-  Planner(const Checkpoint& checkpoint, const ModelConfig& config, WeightFormat weights)
-      : shape_(checkpoint.shape()), config_(config), weights_(weights) {}
+  Planner(const Checkpoint& checkpoint, const ModelConfig& config, const ConvertOptions& options)
+      : shape_(checkpoint.shape()), config_(config), options_(options) {}
 
-  void add_bytes(SectionKind kind, std::vector<std::uint8_t> bytes, std::uint32_t columns = 0) {
+  void add_bytes(SectionKind kind, std::vector<std::uint8_t> bytes, std::uint32_t columns = 0,
+                 std::uint32_t layer = 0) {
     PlannedSection planned;
     planned.section.kind = kind;
+    planned.section.layer = static_cast<std::uint16_t>(layer);
     planned.section.columns = columns;
     set_bytes(planned, bytes.size());
     planned.bytes = std::move(bytes);
@@ -58,12 +55,20 @@ class Planner {
     }
     for (std::uint32_t layer = 0; layer < shape_.n_layers; ++layer) {
       for (const TensorSection& entry : kLayerTensors) add_tensor(entry, layer);
+      add_attention(layer);
     }
   }
 
   std::vector<PlannedSection> take() { return std::move(sections_); }
 
  private:
+  void add_attention(std::uint32_t layer) {
+    if (options_.attention.empty()) return;
+    auto bytes = encode_attention(options_.attention.at(layer), config_,
+                                  fmt::format("the attention of layer {}", layer));
+    if (!bytes.empty()) add_bytes(SectionKind::attention, std::move(bytes), 0, layer + 1);
+  }
+
   void add_tensor(const TensorSection& entry, std::uint32_t layer) {
     const TensorExtent extent = tensor_extent(shape_, entry.tensor);
     PlannedSection planned;
@@ -79,9 +84,9 @@ class Planner {
       const std::uint32_t block =
           entry.tensor == TensorName::wo ? config_.head_block() : config_.block;
       section.rows = static_cast<std::uint32_t>(extent.rows);
-      section.format = weights_;
+      section.format = options_.weights;
       section.block = static_cast<std::uint8_t>(block);
-      set_bytes(planned, matrix_layout(extent.rows, extent.columns, block, weights_).bytes);
+      set_bytes(planned, matrix_layout(extent.rows, extent.columns, block, options_.weights).bytes);
     }
     sections_.push_back(std::move(planned));
   }
@@ -96,7 +101,7 @@ class Planner {
 
   CheckpointShape shape_;
   ModelConfig config_;
-  WeightFormat weights_;
+  const ConvertOptions& options_;
   std::vector<PlannedSection> sections_;
 };
 
@@ -105,7 +110,7 @@ class Planner {
 std::vector<PlannedSection> plan_sections(const Checkpoint& checkpoint, const ModelConfig& config,
                                           const Vocabulary& vocabulary,
                                           const ConvertOptions& options) {
-  Planner planner(checkpoint, config, options.weights);
+  Planner planner(checkpoint, config, options);
   planner.add_bytes(SectionKind::config, encode_config(config));
   planner.add_bytes(SectionKind::metadata, encode_metadata(options));
   planner.add_bytes(SectionKind::tokenizer, build_tokenizer_section(vocabulary));

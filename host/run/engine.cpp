@@ -37,11 +37,23 @@ Image open_image(const std::string& path, std::span<const std::uint8_t> bytes, V
   return image;
 }
 
+Tokenizer open_tokenizer(const std::string& path, const Image& image) {
+  Tokenizer tokenizer;
+  check(tokenizer.open(image.section_bytes(SectionKind::tokenizer)), path);
+  if (tokenizer.vocab_size() != image.config().vocab_size) {
+    throw Error(fmt::format("{}: the tokenizer has {} tokens, the model {}", path,
+                            tokenizer.vocab_size(), image.config().vocab_size));
+  }
+  return tokenizer;
+}
+
 Engine::Engine(const std::string& path, const EngineOptions& options)
-    : path_(path), file_(path), image_(open_image(path, file_.bytes(), options.verify)) {
-  check(tokenizer_.open(image_.section_bytes(SectionKind::tokenizer)), path);
+    : path_(path),
+      file_(path),
+      image_(open_image(path, file_.bytes(), options.verify)),
+      tokenizer_(open_tokenizer(path, image_)) {
   const RunConfig run = run_config(path, image_.config(), options);
-  arena_bytes_ = Transformer::arena_bytes(image_.config(), run);
+  arena_bytes_ = Transformer::arena_bytes(image_, run);
   const std::size_t units =
       (arena_bytes_ + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t);
   arena_ = std::make_unique<std::max_align_t[]>(units);
@@ -62,9 +74,8 @@ void Engine::decode(std::span<const std::uint32_t> tokens) {
   const Status status = transformer_.decode(tokens);
   if (status == Status::context_full) {
     throw Error(fmt::format("{}: {} tokens do not fit the {} positions that are left of {}", path_,
-                            tokens.size(),
-                            transformer_.run_config().context_length - transformer_.position(),
-                            transformer_.run_config().context_length));
+                            tokens.size(), transformer_.position_limit() - transformer_.position(),
+                            transformer_.position_limit()));
   }
   check(status, path_);
 }

@@ -55,4 +55,7 @@ void check(Status status, const std::string& what);
 /// Opens the image in `bytes`, which is named `path` in errors.
 Image open_image(const std::string& path, std::span<const std::uint8_t> bytes, Verify verify);
 
+/// Opens the tokenizer of `image`, whose vocabulary must be the model's.
+Tokenizer open_tokenizer(const std::string& path, const Image& image);
+
 }  // namespace mote::host

@@ -42,7 +42,7 @@ GenerateResult generate(Engine& engine, Sampler& sampler, std::span<const std::u
     sampler.accept(token);
     previous = token;
     ++result.generated_tokens;
-    if (model.position() == model.run_config().context_length) {
+    if (model.position() == model.position_limit()) {
       result.context_full = true;
       break;
     }

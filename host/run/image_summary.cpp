@@ -22,8 +22,6 @@ const char* kind_name(SectionKind kind) {
       return "classifier";
     case SectionKind::final_norm:
       return "final_norm";
-    case SectionKind::attention_norm:
-      return "attention_norm";
     case SectionKind::wq:
       return "wq";
     case SectionKind::wk:
@@ -32,21 +30,20 @@ const char* kind_name(SectionKind kind) {
       return "wv";
     case SectionKind::wo:
       return "wo";
-    case SectionKind::ffn_norm:
-      return "ffn_norm";
     case SectionKind::w_gate:
       return "w_gate";
     case SectionKind::w_up:
       return "w_up";
     case SectionKind::w_down:
       return "w_down";
+    case SectionKind::attention:
+      return "attention";
   }
   return "unknown";
 }
 
 bool is_gain(SectionKind kind) {
-  return kind == SectionKind::final_norm || kind == SectionKind::attention_norm ||
-         kind == SectionKind::ffn_norm;
+  return kind == SectionKind::final_norm;
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ PerplexityResult measure_perplexity(
   for (const std::string_view story : stories) {
     std::vector<std::uint32_t> tokens = engine.encode(story);
     tokens.resize(std::min<std::size_t>(tokens.size(), model.run_config().context_length));
-    model.rewind(0);
+    model.reset();
     for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
       engine.decode({&tokens[i], 1});
       result.negative_log_likelihood += negative_log_likelihood(engine.logits(), tokens[i + 1]);

@@ -22,6 +22,7 @@ struct GoldenModel {
   CheckpointShape shape;
   WeightFormat weights = WeightFormat::int8;
   std::uint32_t block = 32;
+  std::vector<LayerAttention> attention = {};  // empty: all causal
 };
 
 CheckpointShape make_shape(std::uint32_t dim, std::uint32_t hidden_dim, std::uint32_t n_heads,
@@ -40,11 +41,19 @@ CheckpointShape make_shape(std::uint32_t dim, std::uint32_t hidden_dim, std::uin
   return shape;
 }
 
-const std::array<GoldenModel, 4> kModels = {{
+/// One layer of each kind. The 61 positions of a run are several windows long.
+std::vector<LayerAttention> every_kind() {
+  return {{AttentionKind::causal, 0, 0, {}},
+          {AttentionKind::sliding_window, 16, 2, {}},
+          {AttentionKind::linear, 0, 0, {65536, 60000}}};
+}
+
+const std::array<GoldenModel, 5> kModels = {{
     {make_shape(64, 172, 8, 4, 8, 300, false), WeightFormat::int8, 32},
     {make_shape(96, 250, 4, 4, 24, 500, true), WeightFormat::int4, 32},
     {make_shape(80, 200, 6, 2, 16, 100, true), WeightFormat::int8, 16},
     {make_shape(128, 320, 2, 1, 64, 261, false), WeightFormat::int4, 64},
+    {make_shape(64, 120, 4, 2, 16, 300, false), WeightFormat::int8, 32, every_kind()},
 }};
 
 template <typename T>
@@ -55,7 +64,7 @@ void hash_values(Sha256& hash, std::span<const T> values) {
 /// Feeds a fixed prompt, then draws 40 tokens; end tokens are tokens like others here.
 void run_model(Sha256& hash, Engine& engine, const SamplerConfig& config) {
   Transformer& model = engine.transformer();
-  model.rewind(0);
+  model.reset();
   std::vector<std::uint32_t> prompt;
   Pcg32 random(7);
   for (int i = 0; i < 21; ++i) prompt.push_back(random.next() % model.config().vocab_size);
@@ -92,6 +101,7 @@ std::string compute_signature() {
     ConvertOptions options;
     options.weights = golden.weights;
     options.block = golden.block;
+    options.attention = golden.attention;
     options.name = "signature";
     convert_checkpoint(file.path(), SyntheticCheckpoint(golden.shape, ++seed),
                        make_synthetic_vocabulary(golden.shape.vocab_size), options);

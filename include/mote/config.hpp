@@ -17,6 +17,26 @@ inline constexpr std::uint32_t kMaxContext = 65536;
 inline constexpr std::uint32_t kMaxVocabulary = 1U << 20;
 inline constexpr std::uint32_t kMaxBlock = 64;
 
+/// How a layer attends to earlier positions (docs/ATTENTION.md).
+enum class AttentionKind : std::uint32_t {
+  causal = 0,          // all of them
+  sliding_window = 1,  // the last ones, and the first
+  linear = 2,          // a running sum of all of them
+};
+
+inline constexpr std::uint32_t kMaxSinks = 64;
+
+/// The attention of one layer.
+struct LayerAttentionConfig {
+  AttentionKind kind = AttentionKind::causal;
+  /// sliding_window: positions that are seen, the present one included; 1 to kMaxContext.
+  std::uint32_t window = 0;
+  /// sliding_window: first positions that are seen for ever; 0 to kMaxSinks.
+  std::uint32_t sinks = 0;
+  /// linear: what the sums keep from one position to the next, in Q16, 1 to 65536 (all).
+  const std::uint32_t* decays = nullptr;  // (n_kv_heads)
+};
+
 /// A Llama-shaped model. It is part of the image, and valid once `Image::open` has succeeded.
 struct ModelConfig {
   std::uint32_t dim = 0;
@@ -32,7 +52,7 @@ struct ModelConfig {
   std::uint32_t block = 0;
   /// Fraction bits of the residual stream.
   std::uint32_t residual_fraction_bits = 0;
-  /// dim * epsilon of RMSNorm, in units of 2^(-2 * residual_fraction_bits); at least 1.
+  /// dim * epsilon of RMSNorm, in units of 2^-44.
   std::uint64_t norm_epsilon = 0;
 
   /// Lanes of a block of the attention output: blocks never span two heads.
@@ -60,8 +80,7 @@ constexpr bool is_valid(const ModelConfig& c) {
          std::uint64_t{c.n_heads} * c.head_size <= kMaxHeadsDim &&
          within(c.vocab_size, 1, kMaxVocabulary) && within(c.context_length, 1, kMaxContext) &&
          (c.block == 16 || c.block == 32 || c.block == 64) &&
-         within(c.residual_fraction_bits, 8, 20) &&
-         within(c.norm_epsilon, 1, std::uint64_t{1} << 38);
+         within(c.residual_fraction_bits, 8, 20) && c.norm_epsilon <= std::uint64_t{1} << 40;
 }
 
 /// What the caller chooses when it starts a model.

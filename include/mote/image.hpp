@@ -22,6 +22,8 @@ inline constexpr std::uint32_t kSectionAlignment = 32;
 inline constexpr std::uint32_t kImageHeaderBytes = 64;
 inline constexpr std::uint32_t kSectionEntryBytes = 32;
 inline constexpr std::uint32_t kConfigSectionBytes = 64;
+/// Of the attention section, before the decays.
+inline constexpr std::uint32_t kAttentionHeaderBytes = 16;
 
 /// Sections of the whole model have layer 0; those of layer l have layer l + 1. The table is
 /// sorted by (layer, kind).
@@ -33,15 +35,14 @@ enum class SectionKind : std::uint16_t {
   token_embedding = 5,
   classifier = 6,  // absent where the token embedding serves
   final_norm = 7,
-  attention_norm = 16,
   wq = 17,
   wk = 18,
   wv = 19,
   wo = 20,
-  ffn_norm = 21,
   w_gate = 22,
   w_up = 23,
   w_down = 24,
+  attention = 25,  // absent where the layer is causal
 };
 
 /// One row of the section table, decoded.
@@ -98,6 +99,8 @@ class Image {
   /// classifier is the token embedding where the image has no other.
   MatrixView matrix(SectionKind kind, std::uint32_t layer = 0) const;
   GainsView gains(SectionKind kind, std::uint32_t layer = 0) const;
+  /// How a layer attends; `layer` counts from 1.
+  LayerAttentionConfig layer_attention(std::uint32_t layer) const;
   /// Turns per position as a fraction of 2^32. // (head_size / 2)
   const std::uint32_t* rope_frequencies() const;
   /// UTF-8 lines `key=value`.

@@ -33,12 +33,18 @@ class CandidateList {
 
   void clear();
   /// O(1) for a logit that is not among the best so far, else O(log capacity). Not after `sort`.
-  void offer(Candidate candidate);
+  void offer(Candidate candidate) {
+    const bool is_full = count_ == memory_.size();
+    if (is_full && (count_ == 0 || !(candidate < memory_[0]))) return;
+    insert(candidate);
+  }
   /// Best first. The list stays sorted until `clear`, which must come before the next `offer`.
   std::span<Candidate> sort();
   std::size_t size() const { return count_; }
 
  private:
+  void insert(Candidate candidate);
+
   std::span<Candidate> memory_;  // a heap with the worst first until `sort`
   std::size_t count_ = 0;
   bool sorted_ = false;
@@ -91,11 +97,12 @@ class Sampler {
   void accept(std::uint32_t token);
   void clear_history() { history_count_ = 0; }
 
-  /// Begins a pass over the logits in rising order of token: `penalized` is then asked for each.
+  /// Begins a pass over the logits in rising order of token: `penalize` then gets them in blocks.
   void begin_logits();
-  /// The logit after the repetition penalty (Keskar and others, "CTRL", 2019): a positive one
-  /// divided, a negative one multiplied, both rounded half up; INT32_MIN where it would be less.
-  std::int32_t penalized(Candidate candidate);
+  /// Applies the repetition penalty (Keskar and others, "CTRL", 2019) to the logits of consecutive
+  /// tokens: of those in the window, a positive one is divided, a negative one multiplied, both
+  /// rounded half up; INT32_MIN where it would be less.
+  void penalize(std::uint32_t first_token, std::span<std::int32_t> logits);
 
   /// Draws from `candidates`, best first and not empty; drops all but top_k, then min-p, then
   /// top-p (the smallest set whose mass reaches it), then draws by 2^((logit - best) / t * log2 e).
@@ -105,6 +112,7 @@ class Sampler {
   std::uint32_t sample(std::span<const Candidate> candidates);
 
  private:
+  std::int32_t penalized(std::int32_t logit) const;
   std::uint32_t weight(std::span<const Candidate> candidates, std::size_t index) const;
   std::uint64_t keep_likely(std::span<const Candidate>& candidates) const;
   std::uint64_t keep_nucleus(std::span<const Candidate>& candidates, std::uint64_t mass) const;
@@ -113,7 +121,7 @@ class Sampler {
   Pcg32 random_;
   std::array<std::uint32_t, kMaxRepeatWindow> history_{};  // ring of the last tokens
   std::uint64_t history_count_ = 0;                        // tokens accepted so far
-  std::array<std::uint32_t, kMaxRepeatWindow> recent_{};   // sorted, unique; of this pass
+  std::array<std::uint32_t, kMaxRepeatWindow> recent_{};   // penalised in this pass; sorted, unique
   std::size_t recent_count_ = 0;
   std::size_t recent_next_ = 0;
 };

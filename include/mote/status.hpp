@@ -32,12 +32,14 @@ enum class [[nodiscard]] Status : std::uint8_t{
     image_bad_section_crc = 0x2c,
     image_bad_hash = 0x2d,
     image_bad_tokenizer = 0x2e,
+    image_bad_attention = 0x2f,
 
     // A request that does not fit the model.
     token_out_of_range = 0x30,
     context_full = 0x31,
     bad_run_config = 0x32,
     bad_sampler_config = 0x33,
+    cannot_rewind = 0x34,
 };
 
 /// One line of English for `status`, without a full stop; never null, in read-only memory.

@@ -17,11 +17,12 @@
 namespace mote {
 
 struct ActivationView;
+class LayerAttention;
 
 /// The points of a pass at which chips exchange what they computed. On one chip nothing travels.
 enum class Exchange : std::uint8_t {
   embed,            // the token's embedding row
-  attention_input,  // normalised residual: int8 blocks, scales, partial sum of squares
+  attention_input,  // residual: int8 blocks, scales
   heads,            // attention output: int8 blocks of head_block lanes, scales
   ffn_input,        // as attention_input
   hidden,           // silu(gate) * up: int8 blocks, scales
@@ -59,9 +60,8 @@ struct Slice {
 /// The vector of one exchange for each position of a batch, whole: own blocks are computed into it,
 /// those of other chips are copied into it. Real lane = value * scale * 2^-28.
 struct BlockVectors {
-  std::span<std::int8_t> values;         // (batch, columns)
-  std::span<Scale16> scales;             // (batch, columns / block)
-  std::span<std::uint64_t> sum_squares;  // (batch) of the residual, inputs of a norm only
+  std::span<std::int8_t> values;  // (batch, columns)
+  std::span<Scale16> scales;      // (batch, columns / block)
   std::uint32_t columns = 0;
   std::uint32_t block = 0;
 
@@ -77,12 +77,13 @@ struct BlockVectors {
 /// makes the vector of the current exchange whole.
 class Transformer {
  public:
-  /// Bytes of arena that `init` takes, exactly, for these shapes.
-  static std::size_t arena_bytes(const ModelConfig& config, const RunConfig& run,
-                                 const Slice& slice);
-  static std::size_t arena_bytes(const ModelConfig& config, const RunConfig& run) {
-    return arena_bytes(config, run, Slice::whole(config));
+  /// Bytes of arena that `init` takes, exactly.
+  static std::size_t arena_bytes(const Image& image, const RunConfig& run, const Slice& slice);
+  static std::size_t arena_bytes(const Image& image, const RunConfig& run) {
+    return arena_bytes(image, run, Slice::whole(image.config()));
   }
+  /// The part of it that remembers earlier positions: keys and values, or sums.
+  static std::size_t state_bytes(const Image& image, const RunConfig& run, const Slice& slice);
 
   /// `image` is open and outlives this. Fails with `bad_run_config`, `arena_too_small` or
   /// `arena_misaligned`, and then takes nothing.
@@ -104,8 +105,14 @@ class Transformer {
 
   /// Positions that hold a token.
   std::uint32_t position() const { return position_; }
-  /// Forgets all tokens from `position` on. After it, `candidates` and `logits` need a `decode`.
-  void rewind(std::uint32_t position);
+  /// Positions that there may be: the run's context length, or no bound worth naming where no layer
+  /// is causal.
+  std::uint32_t position_limit() const { return position_limit_; }
+  /// Forgets all tokens. After it, `candidates` and `logits` need a `decode`.
+  void reset();
+  /// Forgets the tokens from `position` on, likewise. `cannot_rewind` where a layer is not causal,
+  /// unless `position` is the present one or 0; then nothing has changed.
+  Status rewind(std::uint32_t position);
   const ModelConfig& config() const { return image_.config(); }
   const RunConfig& run_config() const { return run_; }
 
@@ -128,33 +135,34 @@ class Transformer {
     MatrixView value;
   };
 
-  void lay_out(Arena& arena, const ModelConfig& config);
+  void lay_out(Arena& arena);
   MatrixView layer_matrix(SectionKind kind) const { return image_.matrix(kind, phase_.layer + 1); }
-  GainsView layer_gains(SectionKind kind) const { return image_.gains(kind, phase_.layer + 1); }
   std::span<std::int32_t> residual(std::uint32_t index);
-  Range residual_lanes(const ModelConfig& config) const;
+  Range residual_lanes() const;
 
   void compute_embedding();
-  void compute_norm(const GainsView& gains);
+  void compute_residual_blocks();
   void compute_heads();
-  void store_key_value(CausalAttention& attention, const HeadProjections& weights,
+  void store_key_value(LayerAttention& attention, const HeadProjections& weights,
                        std::uint32_t kv_head, std::uint32_t index);
-  void attend_head(const CausalAttention& attention, const HeadProjections& weights,
-                   std::uint32_t head, std::uint32_t index);
+  void attend_head(LayerAttention& attention, const HeadProjections& weights, std::uint32_t head,
+                   std::uint32_t index);
   void compute_hidden();
   void add_projection(const MatrixView& matrix, const BlockVectors& input);
 
   void take_input(const BlockVectors& vectors);
+  void take_normalized_input();
+  void apply_final_gains();
   ActivationView input_view(std::uint32_t index) const;
-  std::span<std::int64_t> project_head(const MatrixView& matrix, std::uint32_t head,
-                                       std::uint32_t index, bool rotated);
-  Scale16 project_query(std::int8_t* out, const MatrixView& matrix, std::uint32_t head,
-                        std::uint32_t index);
-  Scale16 project_key(std::int8_t* out, const MatrixView& matrix, std::uint32_t head,
-                      std::uint32_t index);
-  Scale16 project_value(std::int8_t* out, const MatrixView& matrix, std::uint32_t head,
-                        std::uint32_t index);
-  CausalAttention layer_attention();
+  std::span<std::int32_t> project_head(const MatrixView& matrix, std::uint32_t head,
+                                       std::uint32_t index);
+  std::span<std::int64_t> turn_head(std::span<const std::int32_t> lanes, std::uint32_t position);
+  std::span<std::int64_t> widen(std::span<const std::int32_t> lanes);
+  Scale16 quantize_query(std::int8_t* out, std::span<const std::int32_t> lanes,
+                         const LayerAttention& attention, std::uint32_t position);
+  Scale16 quantize_key(std::int8_t* out, std::span<const std::int32_t> lanes,
+                       const LayerAttention& attention, std::uint32_t position);
+  LayerAttention layer_attention(std::uint32_t layer);
   template <typename Visit>
   void visit_logits(Visit visit);
 
@@ -164,6 +172,7 @@ class Transformer {
   Phase phase_;
   std::uint32_t position_ = 0;  // of the first token of the batch
   std::uint32_t count_ = 0;     // tokens of the batch
+  std::uint32_t position_limit_ = 0;
   std::span<const std::uint32_t> tokens_;
 
   std::span<std::int32_t> residual_;     // (batch, own lanes), Q residual_fraction_bits
@@ -171,14 +180,15 @@ class Transformer {
   BlockVectors heads_;                   // (batch, n_heads * head_size)
   BlockVectors hidden_;                  // (batch, hidden_dim)
   const BlockVectors* taken_ = nullptr;  // the vectors that the kernels read now
+  Multiplier final_factor_;              // of the final norm, at the last position
   std::span<std::uint32_t> scales_;      // (batch, blocks) aligned scales of `taken_`
   std::span<Multiplier> factors_;        // (batch) common factors of `taken_`
-  std::span<std::int32_t> rows_;         // (2, lanes) results of a block or a head
-  std::span<std::int64_t> wide_;         // (lanes) the same before rounding to int8
-  std::span<std::int8_t> head_values_;   // (2, head_size) a query, or a key and a value
-  std::span<std::uint32_t> scores_;      // (context_length)
-  std::span<Candidate> candidates_;      // (candidates)
-  std::span<std::byte> kv_cache_;        // (n_layers, CausalAttention::state_bytes)
+  std::span<std::int32_t> rows_;  // (2, lanes) results of two blocks, or of a head and it turned
+  std::span<std::int64_t> wide_;  // (lanes) the same before rounding to int8
+  std::span<std::int8_t> head_values_;  // (2, head_size) two queries, or a key and a value
+  std::span<std::uint32_t> scores_;     // (positions that a layer attends to at most)
+  std::span<Candidate> candidates_;     // (candidates)
+  std::span<std::byte> states_;         // of all layers, one after another
 };
 
 }  // namespace mote

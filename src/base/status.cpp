@@ -43,6 +43,8 @@ const char* status_text(Status status) {
       return "the content of the image is damaged";
     case Status::image_bad_tokenizer:
       return "the tokenizer of the image is not valid";
+    case Status::image_bad_attention:
+      return "the attention of a layer is not valid";
     case Status::token_out_of_range:
       return "a token is not in the vocabulary";
     case Status::context_full:
@@ -51,6 +53,8 @@ const char* status_text(Status status) {
       return "context length, batch or candidates are out of range";
     case Status::bad_sampler_config:
       return "a sampler setting is out of range";
+    case Status::cannot_rewind:
+      return "a layer forgets positions, so that only a reset goes back";
   }
   return "unknown status";
 }

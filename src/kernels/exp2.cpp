@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/exp2.hpp"
 
-#include <array>
-
-#include "base/fixed_point.hpp"
-
 namespace mote {
-namespace {
 
-// round(2^(30 - i / 256)) for i = 0 to 256. Linear interpolation between neighbours is at most
-// (ln 2 / 256)^2 / 8 = 2^-20.06 too high.
 // clang-format off
-constexpr std::array<std::uint32_t, 257> kPowers = {
+const std::array<std::uint32_t, 257> kPowersOfTwo = {
     1073741824, 1070838486, 1067942999, 1065055341, 1062175491, 1059303428, 1056439131, 1053582579,
     1050733751, 1047892626, 1045059183, 1042233401, 1039415261, 1036604740, 1033801819, 1031006477,
     1028218693, 1025438448, 1022665720, 1019900489, 1017142735, 1014392438, 1011649578, 1008914134,
@@ -47,17 +40,5 @@ constexpr std::array<std::uint32_t, 257> kPowers = {
     536870912,
 };
 // clang-format on
-
-}  // namespace
-
-std::uint32_t exp2_negative(std::uint32_t d_q16) {
-  const std::uint32_t whole = d_q16 >> 16;
-  if (whole >= 31) return 0;
-  const std::uint32_t index = (d_q16 >> 8) & 0xff;
-  const std::uint32_t between = d_q16 & 0xff;
-  const std::uint32_t step = kPowers[index] - kPowers[index + 1];
-  const std::uint32_t power = kPowers[index] - ((step * between + 128) >> 8);
-  return static_cast<std::uint32_t>(shift_round(power, static_cast<int>(whole)));
-}
 
 }  // namespace mote

@@ -3,71 +3,106 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "base/assert.hpp"
 #include "base/fixed_point.hpp"
 #include "kernels/matvec.hpp"
+#include "mote/config.hpp"
 
 namespace mote {
 namespace {
 
-/// Dot product of one block of int8 weights; B fixed where it is known, so that loops unroll.
+/// Rows that share one widening of the vector's blocks.
+constexpr std::uint32_t kRowsPerPass = 8;
+
+/// Exact dot product. The vector's lanes are int16, even where the weights are int8, because
+/// compilers have instructions that multiply and add pairs of int16.
+///   weights, x (count)
+template <typename Weight>
+std::int32_t dot(const Weight* weights, const std::int16_t* x, std::uint32_t count) {
+  std::int32_t sum = 0;
+  for (std::uint32_t i = 0; i < count; ++i) sum += weights[i] * x[i];
+  return sum;
+}
+
+/// The same for 16 lanes of int8, a loop so short that gcc would take it apart before it looks for
+/// such instructions.
+std::int32_t dot_of_16(const std::int8_t* weights, const std::int16_t* x) {
+  std::int32_t sum = 0;
+#pragma GCC unroll 1
+  for (std::uint32_t i = 0; i < 16; ++i) sum += weights[i] * x[i];
+  return sum;
+}
+
+/// One block of int8 weights; B fixed where it is known, so that loops unroll.
 template <std::uint32_t B>
 struct Int8Block {
-  static std::int32_t dot(const std::uint8_t* weights, const std::int8_t* x, std::uint32_t block) {
+  static std::int32_t dot_product(const std::uint8_t* weights, const std::int16_t* x,
+                                  std::uint32_t block) {
     const auto* w = reinterpret_cast<const std::int8_t*>(weights);
-    const std::uint32_t count = B != 0 ? B : block;
-    std::int32_t sum = 0;
-    for (std::uint32_t i = 0; i < count; ++i) {
-      sum += static_cast<std::int16_t>(w[i]) * static_cast<std::int16_t>(x[i]);
-    }
-    return sum;
+    return B == 16 ? dot_of_16(w, x) : dot(w, x, lanes(block));
   }
-  static constexpr std::uint32_t bytes(std::uint32_t block) { return B != 0 ? B : block; }
+  static std::int64_t factor(const MatrixView&, std::size_t) { return 1; }
+  static constexpr std::uint32_t lanes(std::uint32_t block) { return B != 0 ? B : block; }
+  static constexpr std::uint32_t bytes(std::uint32_t block) { return lanes(block); }
 };
 
 /// The same for int4: lanes j and j + B / 2 share byte j, each stored plus 8.
 template <std::uint32_t B>
 struct Int4Block {
-  static std::int32_t dot(const std::uint8_t* weights, const std::int8_t* x, std::uint32_t block) {
+  static std::int32_t dot_product(const std::uint8_t* weights, const std::int16_t* x,
+                                  std::uint32_t block) {
     const std::uint32_t half = bytes(block);
-    std::int32_t sum = 0;
+    std::int16_t w[kMaxBlock];
     for (std::uint32_t j = 0; j < half; ++j) {
-      const auto low = static_cast<std::int16_t>((weights[j] & 15) - 8);
-      const auto high = static_cast<std::int16_t>((weights[j] >> 4) - 8);
-      sum += low * static_cast<std::int16_t>(x[j]) + high * static_cast<std::int16_t>(x[j + half]);
+      w[j] = static_cast<std::int16_t>((weights[j] & 15) - 8);
+      w[j + half] = static_cast<std::int16_t>((weights[j] >> 4) - 8);
     }
-    return sum;
+    return dot(w, x, lanes(block));
   }
-  static constexpr std::uint32_t bytes(std::uint32_t block) { return (B != 0 ? B : block) / 2; }
+  static std::int64_t factor(const MatrixView& m, std::size_t index) {
+    return m.block_factors[index];
+  }
+  static constexpr std::uint32_t lanes(std::uint32_t block) { return B != 0 ? B : block; }
+  static constexpr std::uint32_t bytes(std::uint32_t block) { return lanes(block) / 2; }
 };
 
-template <typename Block>
-std::int64_t row_sum(const std::uint8_t* weights, const std::uint8_t* factors,
-                     const ActivationView& x, std::uint32_t blocks, std::uint32_t block) {
+/// `Rows` rows of the product, from `first` on; their number is fixed so that sums stay in
+/// registers.
+///   unit  exponent of a sum, before the scale of its row
+template <typename Block, std::uint32_t Rows>
+void multiply_rows(std::int32_t* out, const MatrixView& m, const ActivationView& x,
+                   std::uint32_t first, int unit) {
+  const std::uint32_t blocks = m.blocks();
+  const std::size_t row_bytes = std::size_t{blocks} * Block::bytes(m.block);
+  const std::uint8_t* weights = m.weights + first * row_bytes;
   const std::int8_t* values = x.values;
-  std::int64_t sum = 0;
+  std::int16_t lanes[kMaxBlock];
+  std::int64_t sums[Rows] = {};
   for (std::uint32_t b = 0; b < blocks; ++b) {
-    std::int64_t scale = x.scales[b];
-    if (factors != nullptr) scale *= factors[b];
-    sum += Block::dot(weights, values, block) * scale;
-    weights += Block::bytes(block);
-    values += block;
+    std::copy_n(values, Block::lanes(m.block), lanes);
+    for (std::uint32_t r = 0; r < Rows; ++r) {
+      const std::int64_t scale =
+          x.scales[b] * Block::factor(m, std::size_t{first + r} * blocks + b);
+      sums[r] += Block::dot_product(weights + r * row_bytes, lanes, m.block) * scale;
+    }
+    weights += Block::bytes(m.block);
+    values += Block::lanes(m.block);
   }
-  return sum;
+  for (std::uint32_t r = 0; r < Rows; ++r) {
+    const Scale16 scale = m.row_scales[first + r];
+    out[first + r] =
+        multiply_shift(sums[r], scale.mantissa() * x.factor.mantissa, -(unit + scale.exponent()));
+  }
 }
 
 template <typename Block>
 void matvec(std::int32_t* out, const MatrixView& m, const ActivationView& x, int fraction_bits) {
-  const std::uint8_t* weights = m.weights;
-  const std::uint8_t* factors = m.block_factors;
-  const std::uint32_t blocks = m.blocks();
   const int unit = x.factor.exponent + m.exponent + fraction_bits;
-  for (std::uint32_t r = 0; r < m.rows; ++r) {
-    const std::int64_t sum = row_sum<Block>(weights, factors, x, blocks, m.block);
-    const Scale16 scale = m.row_scales[r];
-    out[r] = multiply_shift(sum, scale.mantissa() * x.factor.mantissa, -(unit + scale.exponent()));
-    weights += m.row_bytes();
-    if (factors != nullptr) factors += blocks;
+  std::uint32_t r = 0;
+  for (; r + kRowsPerPass <= m.rows; r += kRowsPerPass) {
+    multiply_rows<Block, kRowsPerPass>(out, m, x, r, unit);
   }
+  for (; r < m.rows; ++r) multiply_rows<Block, 1>(out, m, x, r, unit);
 }
 
 }  // namespace
@@ -83,8 +118,12 @@ int align_scales(std::uint32_t* out, std::span<const Scale16> scales) {
 
 void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                    int fraction_bits) {
+  MOTE_KERNEL_ASSERT(matrix.block <= kMaxBlock);
   const bool is_int4 = matrix.format == WeightFormat::int4;
   switch (matrix.block) {
+    case 8:
+      return is_int4 ? matvec<Int4Block<8>>(out, matrix, x, fraction_bits)
+                     : matvec<Int8Block<8>>(out, matrix, x, fraction_bits);
     case 16:
       return is_int4 ? matvec<Int4Block<16>>(out, matrix, x, fraction_bits)
                      : matvec<Int8Block<16>>(out, matrix, x, fraction_bits);

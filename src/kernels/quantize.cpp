@@ -33,6 +33,17 @@ Scale16 scale_for_largest(std::uint64_t value, int exponent) {
   return encode_scale_up((top + 126) / 127, exponent + shift);
 }
 
+/// product * 2^-shift, rounded half up and clipped to +-127. |product| < 2^62
+std::int8_t round_lane(std::int64_t product, int shift) {
+  // Nearly every scale: one that was not saturated, for a unit that is not tiny.
+  if (0 < shift && shift <= 62) {
+    return static_cast<std::int8_t>(
+        std::clamp<std::int64_t>(shift_round(product, shift), -127, 127));
+  }
+  return static_cast<std::int8_t>(
+      std::clamp<std::int32_t>(shift_saturate(product, shift), -127, 127));
+}
+
 }  // namespace
 
 Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in, Multiplier unit) {
@@ -54,9 +65,7 @@ Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in
   const std::uint32_t ratio = (mantissa << 11) / scale.mantissa();
   const int shift = 11 + scale.exponent() - exponent;
   for (std::size_t i = 0; i < in.size(); ++i) {
-    const std::int64_t product = shift_round(in[i], drop) * std::int64_t{ratio};
-    out[i] = static_cast<std::int8_t>(
-        std::clamp<std::int32_t>(shift_saturate(product, shift), -127, 127));
+    out[i] = round_lane(shift_round(in[i], drop) * std::int64_t{ratio}, shift);
   }
   return scale;
 }

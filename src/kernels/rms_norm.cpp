@@ -12,53 +12,69 @@
 #include "mote/config.hpp"
 
 namespace mote {
+namespace {
 
-static_assert(std::uint64_t{kResidualLimit} * kResidualLimit <=
-                  (~std::uint64_t{0} - (std::uint64_t{1} << 38)) / kMaxDim,
-              "the sum of squares and epsilon fit 64 bits");
+// A block's sum of squares (lanes * 2^14) times its scale (below 2^27) drops these bits before it
+// meets the scale again, so that the whole sum stays below 2^60.
+constexpr int kDroppedBits = 20;
+static_assert(std::uint64_t{kMaxDim} << (14 + 27 - kDroppedBits + 27) <= std::uint64_t{1} << 60);
 
-std::uint64_t sum_squares(std::span<const std::int32_t> residual) {
-  std::uint64_t sum = 0;
-  for (const std::int32_t lane : residual) {
-    sum += static_cast<std::uint64_t>(std::int64_t{lane} * lane);
+std::uint64_t sum_squares(const std::int8_t* values, std::uint32_t count) {
+  std::uint32_t sum = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    sum += static_cast<std::uint32_t>(std::int32_t{values[i]} * values[i]);
   }
   return sum;
 }
 
-Scale16 norm_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> residual,
-                          const std::int16_t* gains, int gain_exponent, int fraction_bits) {
-  MOTE_KERNEL_ASSERT(residual.size() <= kMaxBlock);
-  std::array<std::int64_t, kMaxBlock> products;
-  for (std::size_t i = 0; i < residual.size(); ++i) {
-    products[i] = std::int64_t{residual[i]} * gains[i];
-  }
-  const Multiplier unit = {kUnitMultiplier.mantissa,
-                           kUnitMultiplier.exponent + gain_exponent - fraction_bits};
-  return quantize_block_s64_s8(out, {products.data(), residual.size()}, unit);
+/// `epsilon` in units of 2^(2 * sum_unit), rounded down; at most 2^62, as the least unit of aligned
+/// scales is -43.
+std::uint64_t scale_epsilon(std::uint64_t epsilon, int sum_unit) {
+  const int shift = -kNormEpsilonFractionBits - 2 * sum_unit;
+  return shift >= 0 ? epsilon << shift : epsilon >> -shift;
 }
 
-Multiplier norm_factor(std::uint64_t sum_of_squares, std::uint64_t epsilon, std::uint32_t dim,
-                       int fraction_bits) {
-  const std::uint64_t total = sum_of_squares + epsilon;
+}  // namespace
+
+Multiplier norm_factor(const std::int8_t* values, std::span<const std::uint32_t> scales, int unit,
+                       std::uint32_t block, std::uint32_t dim, std::uint64_t epsilon) {
+  const int sum_unit = unit + kDroppedBits / 2;
+  std::uint64_t total = scale_epsilon(epsilon, sum_unit);
+  for (std::size_t b = 0; b < scales.size(); ++b) {
+    const std::uint64_t scale = scales[b];
+    total += ((sum_squares(values + b * block, block) * scale) >> kDroppedBits) * scale;
+  }
+  total = std::max<std::uint64_t>(total, 1);
+
   const int lift = std::countl_zero(total);
-  std::uint64_t mean = (total << lift) / dim;  // in units of 2^-lift
+  std::uint64_t mean = (total << lift) / dim;  // in units of 2^(2 * sum_unit - lift)
   int exponent = lift + std::countl_zero(mean);
   mean <<= std::countl_zero(mean);
   if (exponent % 2 != 0) {
     mean >>= 1;
     --exponent;
   }
-  // sqrt(mean) = root * 2^(-exponent / 2), with root from 2^31 to 2^32.
+  // sqrt(mean) = root * 2^(sum_unit - exponent / 2), with root from 2^31 to 2^32.
   const std::uint32_t root = integer_sqrt(mean);
   return {static_cast<std::uint32_t>((std::uint64_t{1} << 51) / root),
-          exponent / 2 - 51 + fraction_bits};
+          exponent / 2 - 51 - sum_unit};
+}
+
+Scale16 apply_gains(std::span<std::int8_t> values, Scale16 scale, const std::int16_t* gains,
+                    int gain_exponent) {
+  MOTE_KERNEL_ASSERT(values.size() <= kMaxBlock);
+  if (scale.mantissa() == 0) return scale;
+  std::array<std::int64_t, kMaxBlock> products;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    products[i] = std::int64_t{values[i]} * gains[i];
+  }
+  const Multiplier unit = {scale.mantissa(), scale.exponent() - kScaleFractionBits + gain_exponent};
+  return quantize_block_s64_s8(values.data(), {products.data(), values.size()}, unit);
 }
 
 void add_residual(std::span<std::int32_t> residual, const std::int32_t* delta) {
   for (std::size_t i = 0; i < residual.size(); ++i) {
-    const std::int64_t sum = std::int64_t{residual[i]} + delta[i];
-    residual[i] =
-        static_cast<std::int32_t>(std::clamp<std::int64_t>(sum, -kResidualLimit, kResidualLimit));
+    residual[i] = saturate_s32(std::int64_t{residual[i]} + delta[i]);
   }
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// RMSNorm in two parts: gains before the exchange, the common factor after it.
+// RMSNorm (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019) of a vector that comes
+// in int8 blocks: what is common to all lanes is one factor, taken from the blocks themselves.
+// Gains are part of the weights that follow (SPEC.md, "Gains"), but for those of the final norm.
 #pragma once
 
 #include <cstdint>
@@ -10,23 +12,24 @@
 
 namespace mote {
 
-/// The residual stream saturates at +-(2^26 - 1), so that the sum of 4096 squares fits 64 bits.
-inline constexpr std::int32_t kResidualLimit = (1 << 26) - 1;
+/// Fraction bits of ModelConfig::norm_epsilon.
+inline constexpr int kNormEpsilonFractionBits = 44;
 
-/// Sum of squares of one slice; slices add up exactly. // residual (n), |lane| <= kResidualLimit
-std::uint64_t sum_squares(std::span<const std::int32_t> residual);
+/// 1 / sqrt(mean square + epsilon) of a vector of `dim` lanes, from its blocks.
+///   values (blocks * block) int8, zero past dim; scales (blocks) as align_scales makes them, which
+///   returned `unit`; epsilon is ModelConfig::norm_epsilon
+/// The mantissa has 20 bits. The relative error is below 2^-17 where the largest scale has all of
+/// its 12 bits (from 2^-17, lanes of 0.001), else below 2^-7.
+Multiplier norm_factor(const std::int8_t* values, std::span<const std::uint32_t> scales, int unit,
+                       std::uint32_t block, std::uint32_t dim, std::uint64_t epsilon);
 
-/// Residual times gains, not yet divided by the root mean square, as one int8 block.
-///   out (n), residual (n) in Q fraction_bits, gains (n)
-Scale16 norm_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> residual,
-                          const std::int16_t* gains, int gain_exponent, int fraction_bits);
+/// Multiplies the lanes of one block by their gains and rounds them again.
+///   values (n) in place, gains (n) real gain = gains[i] * 2^gain_exponent
+/// Returns the new scale.
+Scale16 apply_gains(std::span<std::int8_t> values, Scale16 scale, const std::int16_t* gains,
+                    int gain_exponent);
 
-/// 1 / sqrt(mean square + epsilon) of a residual of `dim` lanes in Q fraction_bits; `epsilon` is
-/// ModelConfig::norm_epsilon. The mantissa has 20 bits; the relative error is below 2^-18.
-Multiplier norm_factor(std::uint64_t sum_of_squares, std::uint64_t epsilon, std::uint32_t dim,
-                       int fraction_bits);
-
-/// residual[i] += delta[i], saturated at kResidualLimit. // both (n)
+/// residual[i] += delta[i], saturated. // both (n)
 void add_residual(std::span<std::int32_t> residual, const std::int32_t* delta);
 
 }  // namespace mote

@@ -5,15 +5,25 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/exp2.hpp"
+
 namespace mote {
 
 /// Fraction bits of a weight: the largest score gets 2^24.
 inline constexpr int kWeightFractionBits = 24;
 
-/// Replaces each score by 2^(score - largest) in Q24, rounded half up from the Q30 of
-/// exp2_negative. A score 25 below the largest still gets 1, one 25 1/32 or more below gets zero.
-/// Returns the sum of the weights, at least 2^24.
-///   scores (n >= 1, at most 65,536) base-2 logarithms in Q16, stored as uint32 two's complement
+/// 2^(score - largest) in Q24, rounded half up from the Q30 of exp2_negative. A score 25 below the
+/// largest still gets 1, one 25 1/32 or more below gets zero.
+///   score  base-2 logarithm in Q16, stored as uint32 two's complement, like `largest`
+inline std::uint32_t softmax_weight(std::uint32_t score, std::int32_t largest) {
+  constexpr int kDrop = 30 - kWeightFractionBits;
+  // The difference of two int32 always fits uint32.
+  const std::uint32_t below = static_cast<std::uint32_t>(largest) - score;
+  return (exp2_negative(below) + (1U << (kDrop - 1))) >> kDrop;
+}
+
+/// Replaces each score by its weight. Returns the sum of the weights, at least 2^24.
+///   scores (n >= 1, at most 65,536)
 std::uint64_t softmax_weights(std::span<std::uint32_t> scores, std::int32_t largest);
 
 }  // namespace mote

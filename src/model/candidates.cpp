@@ -12,11 +12,11 @@ void CandidateList::clear() {
   sorted_ = false;
 }
 
-void CandidateList::offer(Candidate candidate) {
+// In the place of the worst where all are taken.
+void CandidateList::insert(Candidate candidate) {
   MOTE_ASSERT(!sorted_);
   const auto begin = memory_.begin();
   if (count_ == memory_.size()) {
-    if (count_ == 0 || !(candidate < memory_[0])) return;
     std::pop_heap(begin, memory_.end());
     --count_;
   }

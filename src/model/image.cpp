@@ -106,6 +106,10 @@ GainsView Image::gains(SectionKind kind, std::uint32_t layer) const {
   return {reinterpret_cast<const std::int16_t*>(bytes_.data() + section.offset), section.exponent};
 }
 
+LayerAttentionConfig Image::layer_attention(std::uint32_t layer) const {
+  return decode_attention(section_bytes(SectionKind::attention, layer));
+}
+
 const std::uint32_t* Image::rope_frequencies() const {
   return reinterpret_cast<const std::uint32_t*>(
       section_bytes(SectionKind::rope_frequencies).data());

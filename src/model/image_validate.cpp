@@ -69,6 +69,7 @@ bool expected_section(Expected& expected, SectionKind kind, const ModelConfig& c
     case SectionKind::config:
     case SectionKind::metadata:
     case SectionKind::tokenizer:
+    case SectionKind::attention:
       expected = {};
       return true;
     case SectionKind::rope_frequencies:
@@ -79,8 +80,6 @@ bool expected_section(Expected& expected, SectionKind kind, const ModelConfig& c
       expected = {c.vocab_size, c.dim, g, 0};
       return true;
     case SectionKind::final_norm:
-    case SectionKind::attention_norm:
-    case SectionKind::ffn_norm:
       expected = {0, c.dim, 0, 2};
       return true;
     case SectionKind::wq:
@@ -102,6 +101,21 @@ bool expected_section(Expected& expected, SectionKind kind, const ModelConfig& c
       return true;
   }
   return false;
+}
+
+bool has_valid_attention(std::span<const std::uint8_t> section, const ModelConfig& config) {
+  if (section.size() < kAttentionHeaderBytes || !is_zero(section.subspan(12, 4))) return false;
+  const LayerAttentionConfig attention = decode_attention(section);
+  const bool is_linear = attention.kind == AttentionKind::linear;
+  const std::size_t decays = is_linear ? config.n_kv_heads : 0;
+  if (section.size() != kAttentionHeaderBytes + decays * sizeof(std::uint32_t)) return false;
+  if (attention.kind == AttentionKind::sliding_window) {
+    return attention.window >= 1 && attention.window <= kMaxContext && attention.sinks <= kMaxSinks;
+  }
+  // A causal layer has no section.
+  if (!is_linear || attention.window != 0 || attention.sinks != 0) return false;
+  return std::all_of(attention.decays, attention.decays + decays,
+                     [](std::uint32_t decay) { return decay >= 1 && decay <= (1U << 16); });
 }
 
 bool has_expected_shape(const Section& section, const ModelConfig& config) {
@@ -185,20 +199,28 @@ Status decode_config(ModelConfig& config, std::span<const std::uint8_t> section)
   return Status::ok;
 }
 
+LayerAttentionConfig decode_attention(std::span<const std::uint8_t> section) {
+  LayerAttentionConfig attention;
+  if (section.empty()) return attention;
+  attention.kind = static_cast<AttentionKind>(load<std::uint32_t>(section, 0));
+  attention.window = load<std::uint32_t>(section, 4);
+  attention.sinks = load<std::uint32_t>(section, 8);
+  if (attention.kind == AttentionKind::linear) {
+    attention.decays =
+        reinterpret_cast<const std::uint32_t*>(section.data() + kAttentionHeaderBytes);
+  }
+  return attention;
+}
+
 Status check_sections(const Image& image) {
   constexpr std::array kOnce = {SectionKind::config,          SectionKind::metadata,
                                 SectionKind::tokenizer,       SectionKind::rope_frequencies,
                                 SectionKind::token_embedding, SectionKind::final_norm};
-  constexpr std::array kPerLayer = {SectionKind::attention_norm,
-                                    SectionKind::wq,
-                                    SectionKind::wk,
-                                    SectionKind::wv,
-                                    SectionKind::wo,
-                                    SectionKind::ffn_norm,
-                                    SectionKind::w_gate,
-                                    SectionKind::w_up,
+  constexpr std::array kPerLayer = {SectionKind::wq,    SectionKind::wk,     SectionKind::wv,
+                                    SectionKind::wo,    SectionKind::w_gate, SectionKind::w_up,
                                     SectionKind::w_down};
   Section section;
+  std::size_t optional = image.find(section, SectionKind::classifier, 0) ? 1 : 0;
   for (const SectionKind kind : kOnce) {
     if (!image.find(section, kind, 0)) return Status::image_section_missing;
   }
@@ -206,9 +228,12 @@ Status check_sections(const Image& image) {
     for (const SectionKind kind : kPerLayer) {
       if (!image.find(section, kind, layer)) return Status::image_section_missing;
     }
+    if (!image.find(section, SectionKind::attention, layer)) continue;
+    const auto bytes = image.bytes().subspan(section.offset, section.bytes);
+    if (!has_valid_attention(bytes, image.config())) return Status::image_bad_attention;
+    ++optional;
   }
-  const std::size_t demanded = kOnce.size() + kPerLayer.size() * image.config().n_layers +
-                               (image.find(section, SectionKind::classifier, 0) ? 1 : 0);
+  const std::size_t demanded = kOnce.size() + kPerLayer.size() * image.config().n_layers + optional;
   if (image.section_count() != demanded) return Status::image_bad_section_table;
   for (std::uint32_t i = 0; i < image.section_count(); ++i) {
     if (!has_expected_shape(image.section(i), image.config())) return Status::image_bad_shape;
@@ -218,12 +243,17 @@ Status check_sections(const Image& image) {
 
 Status check_contents(const Image& image) {
   const auto bytes = image.bytes();
+  bool padding_is_zero = true;
+  std::size_t end = kImageHeaderBytes + std::size_t{image.section_count()} * kSectionEntryBytes;
   for (std::uint32_t i = 0; i < image.section_count(); ++i) {
     const Section section = image.section(i);
     if (crc32(bytes.subspan(section.offset, section.bytes)) != section.crc) {
       return Status::image_bad_section_crc;
     }
+    padding_is_zero = padding_is_zero && is_zero(bytes.subspan(end, section.offset - end));
+    end = section.offset + std::size_t{section.bytes};
   }
+  if (!padding_is_zero) return Status::image_bad_hash;
   Sha256 hash;
   hash.update(bytes.first(kHeaderCrcOffset));
   hash.update(std::span(kZeros).first(4));

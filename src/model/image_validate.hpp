@@ -18,11 +18,14 @@ Status check_structure(std::uint32_t& section_count, std::span<const std::uint8_
 /// Decodes the config section and checks its ranges. // section (64)
 Status decode_config(ModelConfig& config, std::span<const std::uint8_t> section);
 
+/// The attention section of a layer, checked before; causal where it is empty.
+LayerAttentionConfig decode_attention(std::span<const std::uint8_t> section);
+
 /// Every section that `image.config()` demands is there, with the shape and size that follow from
 /// it, and no other.
 Status check_sections(const Image& image);
 
-/// The checksum of each section, then the content hash.
+/// The checksum of each section, the zeros between them, then the content hash.
 Status check_contents(const Image& image);
 
 }  // namespace mote

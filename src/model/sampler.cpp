@@ -68,6 +68,7 @@ void Sampler::accept(std::uint32_t token) {
 void Sampler::begin_logits() {
   recent_count_ = 0;
   recent_next_ = 0;
+  if (config_.repeat_penalty_q16 == kOneQ16) return;
   const std::uint64_t last = std::min<std::uint64_t>(history_count_, config_.repeat_window);
   for (std::uint64_t i = history_count_ - last; i < history_count_; ++i) {
     const std::uint32_t token = history_[i % kMaxRepeatWindow];
@@ -80,14 +81,23 @@ void Sampler::begin_logits() {
   }
 }
 
-std::int32_t Sampler::penalized(Candidate candidate) {
-  while (recent_next_ < recent_count_ && recent_[recent_next_] < candidate.token) ++recent_next_;
-  if (recent_next_ == recent_count_ || recent_[recent_next_] != candidate.token) {
-    return candidate.logit;
+void Sampler::penalize(std::uint32_t first_token, std::span<std::int32_t> logits) {
+  for (; recent_next_ < recent_count_; ++recent_next_) {
+    const std::uint32_t token = recent_[recent_next_];
+    // A chip has some of the vocabulary only.
+    if (token < first_token) continue;
+    const std::size_t index = token - first_token;
+    if (index >= logits.size()) return;
+    logits[index] = penalized(logits[index]);
   }
-  const std::int64_t logit = candidate.logit;
+}
+
+std::int32_t Sampler::penalized(std::int32_t logit) const {
   const std::int64_t penalty = config_.repeat_penalty_q16;
-  if (logit > 0) return static_cast<std::int32_t>((logit * kOneQ16 + penalty / 2) / penalty);
+  if (logit > 0) {
+    const std::int64_t raised = std::int64_t{logit} * kOneQ16;
+    return static_cast<std::int32_t>((raised + penalty / 2) / penalty);
+  }
   const std::int64_t lowered = (logit * penalty + kOneQ16 / 2) >> 16;
   constexpr std::int64_t lowest = std::numeric_limits<std::int32_t>::min();
   return static_cast<std::int32_t>(std::max<std::int64_t>(lowered, lowest));

@@ -6,18 +6,18 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "model/layer_attention.hpp"
 
 namespace mote {
 namespace {
 
 BlockVectors take_vectors(Arena& arena, std::uint32_t batch, std::uint32_t columns,
-                          std::uint32_t block, bool is_normalized) {
+                          std::uint32_t block) {
   BlockVectors vectors;
   vectors.columns = columns;
   vectors.block = block;
   vectors.values = arena.take<std::int8_t>(std::size_t{batch} * columns);
   vectors.scales = arena.take<Scale16>(std::size_t{batch} * (columns / block));
-  if (is_normalized) vectors.sum_squares = arena.take<std::uint64_t>(batch);
   return vectors;
 }
 
@@ -39,35 +39,73 @@ bool is_valid_run(const ModelConfig& config, const RunConfig& run) {
          run.batch <= kMaxBatch && run.candidates >= 1 && run.candidates <= config.vocab_size;
 }
 
+bool is_all_causal(const Image& image) {
+  for (std::uint32_t layer = 1; layer <= image.config().n_layers; ++layer) {
+    if (image.layer_attention(layer).kind != AttentionKind::causal) return false;
+  }
+  return true;
+}
+
+bool has_causal(const Image& image) {
+  for (std::uint32_t layer = 1; layer <= image.config().n_layers; ++layer) {
+    if (image.layer_attention(layer).kind == AttentionKind::causal) return true;
+  }
+  return false;
+}
+
+/// Bytes of the states of layers 0 to `layers` - 1.
+std::size_t states_bytes(const Image& image, const AttentionShape& shape, std::uint32_t layers) {
+  std::size_t bytes = 0;
+  for (std::uint32_t layer = 1; layer <= layers; ++layer) {
+    bytes = saturating_add(bytes, LayerAttention::state_bytes(image.layer_attention(layer), shape));
+  }
+  return bytes;
+}
+
+std::size_t most_scores(const Image& image, const AttentionShape& shape) {
+  std::size_t most = 0;
+  for (std::uint32_t layer = 1; layer <= image.config().n_layers; ++layer) {
+    most = std::max<std::size_t>(
+        most, LayerAttention::scratch_count(image.layer_attention(layer), shape));
+  }
+  return most;
+}
+
 }  // namespace
 
-void Transformer::lay_out(Arena& arena, const ModelConfig& c) {
+void Transformer::lay_out(Arena& arena) {
+  const ModelConfig& c = config();
   const std::uint32_t most_blocks = std::max(
       {c.dim_padded() / c.block, c.heads_dim() / c.head_block(), c.hidden_padded() / c.block});
   const std::uint32_t lanes = std::max<std::uint32_t>(c.block, c.head_size);
-  residual_ = arena.take<std::int32_t>(std::size_t{run_.batch} * residual_lanes(c).count);
-  input_ = take_vectors(arena, run_.batch, c.dim_padded(), c.block, true);
-  heads_ = take_vectors(arena, run_.batch, c.heads_dim(), c.head_block(), false);
-  hidden_ = take_vectors(arena, run_.batch, c.hidden_padded(), c.block, false);
+  residual_ = arena.take<std::int32_t>(std::size_t{run_.batch} * residual_lanes().count);
+  input_ = take_vectors(arena, run_.batch, c.dim_padded(), c.block);
+  heads_ = take_vectors(arena, run_.batch, c.heads_dim(), c.head_block());
+  hidden_ = take_vectors(arena, run_.batch, c.hidden_padded(), c.block);
   scales_ = arena.take<std::uint32_t>(std::size_t{run_.batch} * most_blocks);
   factors_ = arena.take<Multiplier>(run_.batch);
   rows_ = arena.take<std::int32_t>(2 * std::size_t{lanes});
   wide_ = arena.take<std::int64_t>(lanes);
   head_values_ = arena.take<std::int8_t>(2 * std::size_t{c.head_size});
-  scores_ = arena.take<std::uint32_t>(run_.context_length);
+  const AttentionShape shape = attention_shape(c, run_, slice_);
+  scores_ = arena.take<std::uint32_t>(most_scores(image_, shape));
   candidates_ = arena.take<Candidate>(run_.candidates);
-  kv_cache_ = arena.take<std::byte>(c.n_layers *
-                                    CausalAttention::state_bytes(attention_shape(c, run_, slice_)));
+  states_ = arena.take<std::byte>(states_bytes(image_, shape, c.n_layers));
 }
 
-std::size_t Transformer::arena_bytes(const ModelConfig& config, const RunConfig& run,
-                                     const Slice& slice) {
+std::size_t Transformer::arena_bytes(const Image& image, const RunConfig& run, const Slice& slice) {
   Transformer measured;
+  measured.image_ = image;
   measured.run_ = run;
   measured.slice_ = slice;
   Arena arena;
-  measured.lay_out(arena, config);
+  measured.lay_out(arena);
   return arena.used_bytes();
+}
+
+std::size_t Transformer::state_bytes(const Image& image, const RunConfig& run, const Slice& slice) {
+  const ModelConfig& c = image.config();
+  return states_bytes(image, attention_shape(c, run, slice), c.n_layers);
 }
 
 Status Transformer::init(const Image& image, const RunConfig& run, std::span<std::byte> memory,
@@ -79,22 +117,31 @@ Status Transformer::init(const Image& image, const RunConfig& run, std::span<std
   next.slice_ = slice;
   Arena arena(memory);
   if (!arena.is_aligned()) return Status::arena_misaligned;
-  next.lay_out(arena, image.config());
+  next.lay_out(arena);
   if (arena.is_exhausted()) return Status::arena_too_small;
   // Lanes of padding stay zero for ever: no phase writes them.
   std::fill(next.input_.values.begin(), next.input_.values.end(), std::int8_t{0});
   std::fill(next.hidden_.values.begin(), next.hidden_.values.end(), std::int8_t{0});
+  constexpr std::uint32_t kEndless = 0xffffffffU;
+  next.position_limit_ = has_causal(image) ? run.context_length : kEndless;
   *this = next;
+  reset();
   return Status::ok;
 }
 
-CausalAttention Transformer::layer_attention() {
-  const std::size_t bytes = kv_cache_.size() / config().n_layers;
-  return {attention_shape(config(), run_, slice_), kv_cache_.subspan(phase_.layer * bytes, bytes)};
+LayerAttention Transformer::layer_attention(std::uint32_t layer) {
+  const AttentionShape shape = attention_shape(config(), run_, slice_);
+  LayerAttentionConfig attention = image_.layer_attention(layer + 1);
+  const std::size_t begin = states_bytes(image_, shape, layer);
+  const std::size_t bytes = LayerAttention::state_bytes(attention, shape);
+  if (attention.decays != nullptr) {
+    attention.decays += slice_.heads.first / config().heads_per_kv_head();
+  }
+  return {attention, shape, states_.subspan(begin, bytes)};
 }
 
 Status Transformer::decode(std::span<const std::uint32_t> tokens) {
-  if (tokens.size() > run_.context_length - position_) return Status::context_full;
+  if (tokens.size() > position_limit_ - position_) return Status::context_full;
   const bool known = std::all_of(tokens.begin(), tokens.end(), [this](std::uint32_t token) {
     return token < config().vocab_size;
   });
@@ -111,15 +158,29 @@ Status Transformer::decode(std::span<const std::uint32_t> tokens) {
   return Status::ok;
 }
 
-void Transformer::rewind(std::uint32_t position) {
+void Transformer::reset() {
+  for (std::uint32_t layer = 0; layer < config().n_layers; ++layer) {
+    layer_attention(layer).reset();
+  }
+  position_ = 0;
+  count_ = 0;
+}
+
+Status Transformer::rewind(std::uint32_t position) {
   MOTE_ASSERT(position <= position_);
+  if (position == 0) {
+    reset();
+    return Status::ok;
+  }
+  if (position != position_ && !is_all_causal(image_)) return Status::cannot_rewind;
   position_ = position;
   count_ = 0;
+  return Status::ok;
 }
 
 void Transformer::begin(std::span<const std::uint32_t> tokens) {
   MOTE_ASSERT(!tokens.empty() && tokens.size() <= run_.batch);
-  MOTE_ASSERT(tokens.size() <= run_.context_length - position_);
+  MOTE_ASSERT(tokens.size() <= position_limit_ - position_);
   tokens_ = tokens;
   count_ = static_cast<std::uint32_t>(tokens.size());
   phase_ = {Exchange::embed, 0};
@@ -130,15 +191,13 @@ void Transformer::compute() {
     case Exchange::embed:
       return compute_embedding();
     case Exchange::attention_input:
-      return compute_norm(layer_gains(SectionKind::attention_norm));
+    case Exchange::ffn_input:
+    case Exchange::final_input:
+      return compute_residual_blocks();
     case Exchange::heads:
       return compute_heads();
-    case Exchange::ffn_input:
-      return compute_norm(layer_gains(SectionKind::ffn_norm));
     case Exchange::hidden:
       return compute_hidden();
-    case Exchange::final_input:
-      return compute_norm(image_.gains(SectionKind::final_norm));
     case Exchange::candidates:
       return;
   }
@@ -168,6 +227,7 @@ void Transformer::advance() {
       }
       break;
     case Exchange::final_input:
+      apply_final_gains();
       position_ += count_;
       phase_.exchange = Exchange::candidates;
       break;

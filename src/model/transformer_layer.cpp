@@ -11,6 +11,7 @@
 #include "kernels/quantize.hpp"
 #include "kernels/rms_norm.hpp"
 #include "kernels/rope.hpp"
+#include "model/layer_attention.hpp"
 #include "mote/transformer.hpp"
 
 namespace mote {
@@ -30,7 +31,8 @@ std::uint32_t block_lanes(std::uint32_t block, std::uint32_t width, std::uint32_
 }  // namespace
 
 /// Own lanes of the residual stream.
-Range Transformer::residual_lanes(const ModelConfig& c) const {
+Range Transformer::residual_lanes() const {
+  const ModelConfig& c = config();
   const std::uint32_t first = slice_.residual_blocks.first * c.block;
   const std::uint32_t end = std::min<std::uint32_t>(slice_.residual_blocks.end() * c.block, c.dim);
   return {first, end > first ? end - first : 0};
@@ -38,7 +40,7 @@ Range Transformer::residual_lanes(const ModelConfig& c) const {
 
 /// Own lanes of the residual stream of one position of the batch.
 std::span<std::int32_t> Transformer::residual(std::uint32_t index) {
-  const std::size_t lanes = residual_lanes(config()).count;
+  const std::size_t lanes = residual_lanes().count;
   return residual_.subspan(index * lanes, lanes);
 }
 
@@ -47,45 +49,68 @@ void Transformer::compute_embedding() {
   const MatrixView embedding = image_.matrix(SectionKind::token_embedding);
   for (std::uint32_t i = 0; i < count_; ++i) {
     const auto lanes = residual(i);
-    dequantize_row(lanes, embedding, tokens_[i], residual_lanes(config()).first,
+    dequantize_row(lanes, embedding, tokens_[i], residual_lanes().first,
                    static_cast<int>(config().residual_fraction_bits));
-    for (std::int32_t& lane : lanes) {
-      lane = std::clamp<std::int32_t>(lane, -kResidualLimit, kResidualLimit);
-    }
   }
 }
 
-/// input = quantize(rms_norm(residual)), its common factor left to `take_input`.
-void Transformer::compute_norm(const GainsView& gains) {
+/// input = quantize(residual); what makes it a norm is the factor of `take_normalized_input`.
+void Transformer::compute_residual_blocks() {
   const std::uint32_t g = config().block;
-  const int fraction_bits = static_cast<int>(config().residual_fraction_bits);
+  const Multiplier unit = {
+      kUnitMultiplier.mantissa,
+      kUnitMultiplier.exponent - static_cast<int>(config().residual_fraction_bits)};
   for (std::uint32_t i = 0; i < count_; ++i) {
     const auto lanes = residual(i);
-    input_.sum_squares[i] = sum_squares(lanes);
     for (std::uint32_t b = 0; b < slice_.residual_blocks.count; ++b) {
       const std::uint32_t block = slice_.residual_blocks.first + b;
       const auto part = lanes.subspan(std::size_t{b} * g, block_lanes(block, g, config().dim));
-      input_.row_scales(i)[block] = norm_block_s32_s8(
-          input_.row(i) + block * g, part, gains.values + block * g, gains.exponent, fraction_bits);
+      input_.row_scales(i)[block] =
+          quantize_block_s64_s8(input_.row(i) + block * g, widen(part), unit);
     }
   }
 }
 
 /// Makes `vectors` the input of the projections that follow, for every position of the batch.
 void Transformer::take_input(const BlockVectors& vectors) {
-  const ModelConfig& c = config();
   const std::uint32_t blocks = vectors.columns / vectors.block;
   for (std::uint32_t i = 0; i < count_; ++i) {
-    Multiplier factor = kUnitMultiplier;
-    if (!vectors.sum_squares.empty()) {
-      factor = norm_factor(vectors.sum_squares[i], c.norm_epsilon, c.dim,
-                           static_cast<int>(c.residual_fraction_bits));
-    }
-    factor.exponent +=
+    factors_[i] = kUnitMultiplier;
+    factors_[i].exponent +=
         align_scales(&scales_[std::size_t{i} * blocks], {vectors.row_scales(i), blocks});
-    factors_[i] = factor;
   }
   taken_ = &vectors;
+}
+
+/// The same for `input_`, divided by its root mean square.
+void Transformer::take_normalized_input() {
+  const ModelConfig& c = config();
+  const std::uint32_t blocks = input_.columns / input_.block;
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    const auto scales = scales_.subspan(std::size_t{i} * blocks, blocks);
+    const int unit = align_scales(scales.data(), {input_.row_scales(i), blocks});
+    factors_[i] = norm_factor(input_.row(i), scales, unit, input_.block, c.dim, c.norm_epsilon);
+    factors_[i].exponent += unit;
+  }
+  taken_ = &input_;
+}
+
+/// The classifier may be the token embedding, which holds no gains: they are applied here, to the
+/// last position alone.
+void Transformer::apply_final_gains() {
+  take_normalized_input();
+  const std::uint32_t last = count_ - 1;
+  const std::uint32_t blocks = input_.columns / input_.block;
+  // Its own unit is taken out again: it will be that of the new scales.
+  final_factor_ = factors_[last];
+  final_factor_.exponent -= align_scales(scales_.data(), {input_.row_scales(last), blocks});
+  const GainsView gains = image_.gains(SectionKind::final_norm);
+  for (std::uint32_t b = 0; b < blocks; ++b) {
+    const std::uint32_t lanes = block_lanes(b, input_.block, config().dim);
+    Scale16& scale = input_.row_scales(last)[b];
+    scale = apply_gains({input_.row(last) + b * input_.block, lanes}, scale,
+                        gains.values + b * input_.block, gains.exponent);
+  }
 }
 
 ActivationView Transformer::input_view(std::uint32_t index) const {
@@ -93,46 +118,53 @@ ActivationView Transformer::input_view(std::uint32_t index) const {
   return {taken_->row(index), &scales_[index * blocks], factors_[index]};
 }
 
-/// One head of a projection before it is rounded, in `wide_`, Q20.
-std::span<std::int64_t> Transformer::project_head(const MatrixView& matrix, std::uint32_t head,
-                                                  std::uint32_t index, bool rotated) {
+/// One head of a projection, in the first half of `rows_`, Q20.
+std::span<std::int32_t> Transformer::project_head(const MatrixView& matrix, std::uint32_t head,
+                                                  std::uint32_t index) {
   const std::uint32_t head_size = config().head_size;
   const auto lanes = rows_.first(head_size);
   matvec_s8_s32(lanes.data(), matrix.slice(head * head_size, head_size), input_view(index),
                 kProjectionFractionBits);
-  if (rotated) rotate_pairs(lanes, image_.rope_frequencies(), position_ + index);
-  const auto wide = wide_.first(head_size);
+  return lanes;
+}
+
+std::span<std::int64_t> Transformer::widen(std::span<const std::int32_t> lanes) {
+  const auto wide = wide_.first(lanes.size());
   std::copy(lanes.begin(), lanes.end(), wide.begin());
   return wide;
 }
 
-/// Queries and keys are transformed before rounding; the factor `hadamard_width` that their product
-/// gains is taken out of the query, where it is a power of two in the unit.
-Scale16 Transformer::project_query(std::int8_t* out, const MatrixView& matrix, std::uint32_t head,
-                                   std::uint32_t index) {
-  const auto wide = project_head(matrix, head, index, true);
+/// A head turned by its position and transformed, in `wide_`; `lanes` stay as they are.
+std::span<std::int64_t> Transformer::turn_head(std::span<const std::int32_t> lanes,
+                                               std::uint32_t position) {
+  const auto turned = rows_.last(lanes.size());
+  std::copy(lanes.begin(), lanes.end(), turned.begin());
+  rotate_pairs(turned, image_.rope_frequencies(), position);
+  const auto wide = widen(turned);
   hadamard_transform(wide);
+  return wide;
+}
+
+/// The factor `hadamard_width` that the product of a transformed query and key gains is taken out
+/// of the query, where it is a power of two in the unit.
+Scale16 Transformer::quantize_query(std::int8_t* out, std::span<const std::int32_t> lanes,
+                                    const LayerAttention& attention, std::uint32_t position) {
+  if (!attention.is_rotated()) return quantize_block_s64_s8(out, widen(lanes), kProjectionUnit);
   Multiplier unit = kProjectionUnit;
   unit.exponent -= std::countr_zero(hadamard_width(config().head_size));
-  return quantize_block_s64_s8(out, wide, unit);
+  return quantize_block_s64_s8(out, turn_head(lanes, position), unit);
 }
 
-Scale16 Transformer::project_key(std::int8_t* out, const MatrixView& matrix, std::uint32_t head,
-                                 std::uint32_t index) {
-  const auto wide = project_head(matrix, head, index, true);
-  hadamard_transform(wide);
+Scale16 Transformer::quantize_key(std::int8_t* out, std::span<const std::int32_t> lanes,
+                                  const LayerAttention& attention, std::uint32_t position) {
+  const auto wide = attention.is_rotated() ? turn_head(lanes, position) : widen(lanes);
   return quantize_block_s64_s8(out, wide, kProjectionUnit);
-}
-
-Scale16 Transformer::project_value(std::int8_t* out, const MatrixView& matrix, std::uint32_t head,
-                                   std::uint32_t index) {
-  return quantize_block_s64_s8(out, project_head(matrix, head, index, false), kProjectionUnit);
 }
 
 /// heads = quantize(attend(rope(q), cache(rope(k), v))), for the heads of this chip.
 void Transformer::compute_heads() {
-  take_input(input_);
-  CausalAttention attention = layer_attention();
+  take_normalized_input();
+  LayerAttention attention = layer_attention(phase_.layer);
   const HeadProjections weights = {layer_matrix(SectionKind::wq), layer_matrix(SectionKind::wk),
                                    layer_matrix(SectionKind::wv)};
   const std::uint32_t group = config().heads_per_kv_head();
@@ -150,26 +182,35 @@ void Transformer::compute_heads() {
   }
 }
 
-void Transformer::store_key_value(CausalAttention& attention, const HeadProjections& weights,
+void Transformer::store_key_value(LayerAttention& attention, const HeadProjections& weights,
                                   std::uint32_t kv_head, std::uint32_t index) {
   std::int8_t* key = head_values_.data();
   std::int8_t* value = key + config().head_size;
-  const Scale16 key_scale = project_key(key, weights.key, kv_head, index);
-  const Scale16 value_scale = project_value(value, weights.value, kv_head, index);
+  const Scale16 key_scale =
+      quantize_key(key, project_head(weights.key, kv_head, index), attention, position_ + index);
+  const Scale16 value_scale = quantize_block_s64_s8(
+      value, widen(project_head(weights.value, kv_head, index)), kProjectionUnit);
   const std::uint32_t first_kv_head = slice_.heads.first / config().heads_per_kv_head();
   attention.store(position_ + index, kv_head - first_kv_head, {key, key_scale},
                   {value, value_scale});
 }
 
-void Transformer::attend_head(const CausalAttention& attention, const HeadProjections& weights,
+void Transformer::attend_head(LayerAttention& attention, const HeadProjections& weights,
                               std::uint32_t head, std::uint32_t index) {
   const ModelConfig& c = config();
-  std::int8_t* query = head_values_.data();
-  const Scale16 scale = project_query(query, weights.query, head, index);
+  const std::uint32_t position = position_ + index;
+  const auto lanes = project_head(weights.query, head, index);
+  QuantizedVector query = {head_values_.data(), {}};
+  query.scale = quantize_query(head_values_.data(), lanes, attention, position);
+  QuantizedVector sink_query = query;
+  if (const std::uint32_t turn = attention.sink_query_position(position); turn != position) {
+    std::int8_t* values = head_values_.data() + c.head_size;
+    sink_query = {values, quantize_query(values, lanes, attention, turn)};
+  }
   const std::uint32_t group = c.heads_per_kv_head();
   const std::uint32_t first_head = slice_.heads.first / group * group;
   WideVector wide = {wide_.first(c.head_size), {}};
-  attention.attend(wide, scores_, position_ + index, head - first_head, {query, scale});
+  attention.attend(wide, scores_, position, head - first_head, query, sink_query);
 
   const std::uint32_t block = heads_.block;
   for (std::uint32_t lane = 0; lane < c.head_size; lane += block) {
@@ -181,7 +222,7 @@ void Transformer::attend_head(const CausalAttention& attention, const HeadProjec
 
 /// hidden = quantize(silu(my_rows(w_gate, x)) * my_rows(w_up, x)), a block of rows at a time.
 void Transformer::compute_hidden() {
-  take_input(input_);
+  take_normalized_input();
   const std::uint32_t g = config().block;
   const MatrixView w_gate = layer_matrix(SectionKind::w_gate);
   const MatrixView w_up = layer_matrix(SectionKind::w_up);
@@ -218,34 +259,39 @@ void Transformer::add_projection(const MatrixView& matrix, const BlockVectors& i
   }
 }
 
-/// Calls visit(token, logit) for own rows of the classifier, in rising order of token.
+/// Calls visit(first token, logits) for blocks of own rows of the classifier, in rising order.
 template <typename Visit>
 void Transformer::visit_logits(Visit visit) {
   MOTE_ASSERT(phase_.exchange == Exchange::candidates && count_ > 0);
   take_input(input_);
   const MatrixView classifier = image_.matrix(SectionKind::classifier);
-  const ActivationView last = input_view(count_ - 1);
+  ActivationView last = input_view(count_ - 1);
+  last.factor.mantissa = final_factor_.mantissa;
+  last.factor.exponent += final_factor_.exponent - kUnitMultiplier.exponent;
   std::int32_t logits[kLogitRows];
   const Range vocabulary = slice_.vocabulary;
   for (std::uint32_t row = vocabulary.first; row < vocabulary.end(); row += kLogitRows) {
     const std::uint32_t rows = std::min<std::uint32_t>(kLogitRows, vocabulary.end() - row);
     matvec_s8_s32(logits, classifier.slice(row, rows), last, kLogitFractionBits);
-    for (std::uint32_t r = 0; r < rows; ++r) visit(row + r, logits[r]);
+    visit(row, std::span<std::int32_t>(logits, rows));
   }
 }
 
 std::span<const Candidate> Transformer::candidates(Sampler& sampler) {
   CandidateList list(candidates_);
   sampler.begin_logits();
-  visit_logits([&](std::uint32_t token, std::int32_t logit) {
-    list.offer({sampler.penalized({logit, token}), token});
+  visit_logits([&](std::uint32_t first, std::span<std::int32_t> logits) {
+    sampler.penalize(first, logits);
+    for (std::uint32_t i = 0; i < logits.size(); ++i) list.offer({logits[i], first + i});
   });
   return list.sort();
 }
 
 void Transformer::logits(std::span<std::int32_t> out) {
   MOTE_ASSERT(out.size() == config().vocab_size);
-  visit_logits([&](std::uint32_t token, std::int32_t logit) { out[token] = logit; });
+  visit_logits([&](std::uint32_t first, std::span<const std::int32_t> logits) {
+    std::copy(logits.begin(), logits.end(), out.begin() + first);
+  });
 }
 
 }  // namespace mote
