@@ -3,53 +3,25 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "attention/attend.hpp"
+#include "attention/rows.hpp"
 #include "mote/attention.hpp"
 #include "support/random.hpp"
 
 namespace mote {
 namespace {
 
+using test::collect;
+using test::Output;
 using test::Random;
-
-struct Row {
-  std::vector<std::int8_t> values;
-  Scale16 scale;
-
-  QuantizedVector view() const { return {values.data(), scale}; }
-};
-
-Row random_row(Random& random, std::size_t size) {
-  Row row;
-  row.values.resize(size);
-  for (std::int8_t& lane : row.values) lane = random.between<std::int8_t>(-127, 127);
-  row.scale.bits = random.between<std::uint16_t>(0xa000, 0xa800);
-  return row;
-}
-
-struct Output {
-  std::vector<std::int64_t> values;
-  std::uint32_t mantissa = 0;
-  std::int32_t exponent = 0;
-
-  bool operator==(const Output&) const = default;
-};
-
-template <typename Attend>
-Output collect(std::uint32_t head_size, Attend attend) {
-  Output output;
-  output.values.assign(head_size, -1);
-  WideVector wide = {output.values, {}};
-  attend(wide);
-  output.mantissa = wide.unit.mantissa;
-  output.exponent = wide.unit.exponent;
-  return output;
-}
+using test::random_row;
+using test::Row;
 
 Output attend_head(const CausalAttention& attention, std::uint32_t position, std::uint32_t head,
                    const Row& query) {
@@ -215,6 +187,46 @@ TEST(CausalAttention, state_is_used_to_its_end) {
   for (std::uint32_t position = 0; position < 8; ++position) story.store(attention, position);
   EXPECT_NE(state[own - 1], std::byte{0xa5});
   EXPECT_EQ(std::ranges::count(std::span(state).subspan(own), std::byte{0xa5}), 64);
+}
+
+// The work of a token grows with its position and is nothing else's function.
+TEST(CausalAttention, every_position_so_far_is_visited_once) {
+  const AttentionShape shape = {1, 1, 8, 4096};
+  Random random(11);
+  const Story story(shape, random);
+  std::vector<std::byte> state = state_for(shape);
+  CausalAttention attention(shape, state);
+  const Row query = random_row(random, shape.head_size);
+  for (std::uint32_t position = 0; position < shape.context_length; ++position) {
+    story.store(attention, position);
+    if ((position & (position + 1)) != 0) continue;
+    test::TracedScratch scratch(CausalAttention::scratch_count(shape));
+    collect(shape.head_size, [&](WideVector& out) {
+      attention.attend(out, scratch.words(), position, 0, query.view());
+    });
+    EXPECT_EQ(scratch.positions_visited(), position + 1);
+    EXPECT_EQ(CausalAttention::positions_attended(position), position + 1);
+  }
+}
+
+TEST(Quantize, is_the_wide_result_within_half_a_step) {
+  Random random(12);
+  test::Worst worst;
+  for (int i = 0; i < 200; ++i) {
+    std::vector<std::int64_t> lanes(1 + random.below(256));
+    for (std::int64_t& lane : lanes) lane = random.awkward_signed(1 + static_cast<int>(i % 43));
+    const WideVector wide = {lanes, {static_cast<std::uint32_t>(1 + random.below(1 << 20)), -55}};
+    std::vector<std::int8_t> out(lanes.size());
+    const Scale16 scale = quantize(out.data(), wide);
+    if (scale.value() < 2048) continue;
+    for (std::size_t j = 0; j < lanes.size(); ++j) {
+      const double steps =
+          static_cast<double>(lanes[j]) * test::real(wide.unit) / test::real(scale);
+      worst.offer(std::abs(out[j] - steps), i);
+    }
+  }
+  test::record("worst_steps", worst.value);
+  EXPECT_LE(worst.value, 0.5 + std::ldexp(1.0, -10));
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ using test::Random;
 using Lanes = std::vector<std::int64_t>;
 
 /// Every size of a head: the powers of two, and sizes that they only divide.
-constexpr std::uint32_t kHeadSizes[] = {1,  2,  4,  6,  8,  14, 16,  24,  32,
+constexpr std::uint32_t kHeadSizes[] = {1,  2,  4,  6,  8,  14,  16,  24,  32,
                                         40, 48, 64, 80, 96, 128, 192, 254, 256};
 
 Lanes random_lanes(Random& random, std::size_t count, int bits) {

@@ -268,38 +268,61 @@ TEST(Sampler, DrawsFromTheLargestVocabulary) {
   EXPECT_NEAR(sum / 20, 1 << 19, 5 * (1 << 20) / std::sqrt(12.0 * 20));
 }
 
+/// One logit of a pass, alone in its block.
+std::int32_t penalized(Sampler& sampler, Candidate candidate) {
+  sampler.penalize(candidate.token, {&candidate.logit, 1});
+  return candidate.logit;
+}
+
 TEST(Sampler, PenalizesRepetitions) {
   Sampler sampler = configured({.top_k = 1, .repeat_penalty_q16 = 3 * kOneQ16 / 2});
   for (const std::uint32_t token : {5U, 2U, 5U, 9U}) sampler.accept(token);
   sampler.begin_logits();
-  EXPECT_EQ(sampler.penalized({300, 0}), 300);
-  EXPECT_EQ(sampler.penalized({300, 2}), 200);
-  EXPECT_EQ(sampler.penalized({-300, 4}), -300);
-  EXPECT_EQ(sampler.penalized({-300, 5}), -450);
-  EXPECT_EQ(sampler.penalized({0, 9}), 0);
-  EXPECT_EQ(sampler.penalized({7, 10}), 7);
+  EXPECT_EQ(penalized(sampler, {300, 0}), 300);
+  EXPECT_EQ(penalized(sampler, {300, 2}), 200);
+  EXPECT_EQ(penalized(sampler, {-300, 4}), -300);
+  EXPECT_EQ(penalized(sampler, {-300, 5}), -450);
+  EXPECT_EQ(penalized(sampler, {0, 9}), 0);
+  EXPECT_EQ(penalized(sampler, {7, 10}), 7);
   // A chip may ask for some of the vocabulary only.
   sampler.begin_logits();
-  EXPECT_EQ(sampler.penalized({300, 9}), 200);
+  EXPECT_EQ(penalized(sampler, {300, 9}), 200);
+}
+
+TEST(Sampler, PenalizesBlocksOfAnySize) {
+  for (std::uint32_t size = 1; size <= 12; ++size) {
+    Sampler sampler = configured({.top_k = 1, .repeat_penalty_q16 = 2 * kOneQ16});
+    for (const std::uint32_t token : {3U, 1U, 4U, 11U, 5U}) sampler.accept(token);
+    sampler.begin_logits();
+    std::vector<std::int32_t> logits(12, 100);
+    // The first two tokens belong to another chip.
+    for (std::uint32_t first = 2; first < 12; first += size) {
+      const std::uint32_t count = std::min<std::uint32_t>(size, 12 - first);
+      sampler.penalize(first, std::span(logits).subspan(first, count));
+    }
+    const std::vector<std::int32_t> expected = {100, 100, 100, 50,  50,  50,
+                                                100, 100, 100, 100, 100, 50};
+    EXPECT_EQ(logits, expected) << size;
+  }
 }
 
 TEST(Sampler, PenaltyRoundsHalfUpAndSaturates) {
-  const auto penalized = [](std::uint32_t penalty_q16, std::int32_t logit) {
+  const auto rounded = [](std::uint32_t penalty_q16, std::int32_t logit) {
     Sampler sampler = configured({.top_k = 1, .repeat_penalty_q16 = penalty_q16});
     sampler.accept(0);
     sampler.begin_logits();
-    return sampler.penalized({logit, 0});
+    return penalized(sampler, {logit, 0});
   };
-  EXPECT_EQ(penalized(2 * kOneQ16, 3), 2);        // 1.5
-  EXPECT_EQ(penalized(2 * kOneQ16, 1), 1);        // 0.5
-  EXPECT_EQ(penalized(3 * kOneQ16, 4), 1);        // 1.33
-  EXPECT_EQ(penalized(3 * kOneQ16 / 2, -1), -1);  // -1.5
-  EXPECT_EQ(penalized(3 * kOneQ16 / 2, -3), -4);  // -4.5
-  EXPECT_EQ(penalized(16 * kOneQ16, kLowest), kLowest);
-  EXPECT_EQ(penalized(kOneQ16, kLowest), kLowest);
-  EXPECT_EQ(penalized(kOneQ16 + 1, kLowest), kLowest);
-  EXPECT_EQ(penalized(kOneQ16, kHighest), kHighest);
-  EXPECT_EQ(penalized(16 * kOneQ16, kHighest), 1 << 27);
+  EXPECT_EQ(rounded(2 * kOneQ16, 3), 2);        // 1.5
+  EXPECT_EQ(rounded(2 * kOneQ16, 1), 1);        // 0.5
+  EXPECT_EQ(rounded(3 * kOneQ16, 4), 1);        // 1.33
+  EXPECT_EQ(rounded(3 * kOneQ16 / 2, -1), -1);  // -1.5
+  EXPECT_EQ(rounded(3 * kOneQ16 / 2, -3), -4);  // -4.5
+  EXPECT_EQ(rounded(16 * kOneQ16, kLowest), kLowest);
+  EXPECT_EQ(rounded(kOneQ16, kLowest), kLowest);
+  EXPECT_EQ(rounded(kOneQ16 + 1, kLowest), kLowest);
+  EXPECT_EQ(rounded(kOneQ16, kHighest), kHighest);
+  EXPECT_EQ(rounded(16 * kOneQ16, kHighest), 1 << 27);
 }
 
 TEST(Sampler, ThePenaltyForgetsWhatLeavesItsWindow) {
@@ -309,23 +332,23 @@ TEST(Sampler, ThePenaltyForgetsWhatLeavesItsWindow) {
     sampler.begin_logits();
     for (std::uint32_t asked = token < 5 ? 0 : token - 5; asked <= token + 1; ++asked) {
       const bool recent = asked <= token && asked + 3 > token;
-      EXPECT_EQ(sampler.penalized({100, asked}), recent ? 50 : 100) << token << " " << asked;
+      EXPECT_EQ(penalized(sampler, {100, asked}), recent ? 50 : 100) << token << " " << asked;
     }
   }
   sampler.clear_history();
   sampler.begin_logits();
-  EXPECT_EQ(sampler.penalized({100, 999}), 100);
+  EXPECT_EQ(penalized(sampler, {100, 999}), 100);
 }
 
 TEST(Sampler, TheWidestWindowHoldsAllDifferentTokens) {
   Sampler sampler = configured({.top_k = 1, .repeat_penalty_q16 = 2 * kOneQ16});
   for (std::uint32_t i = 0; i < 3 * kMaxRepeatWindow; ++i) sampler.accept(1000 - i);
   sampler.begin_logits();
-  int penalized = 0;
+  int count = 0;
   for (std::uint32_t token = 0; token < 1100; ++token) {
-    penalized += sampler.penalized({100, token}) == 50 ? 1 : 0;
+    count += penalized(sampler, {100, token}) == 50 ? 1 : 0;
   }
-  EXPECT_EQ(penalized, static_cast<int>(kMaxRepeatWindow));
+  EXPECT_EQ(count, static_cast<int>(kMaxRepeatWindow));
 }
 
 TEST(CandidateList, EqualsASortOfTheStream) {

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
+#include <numeric>
 
 namespace mote::test {
 namespace {
@@ -58,6 +60,16 @@ Vector read_gains(const Image& image, SectionKind kind, std::uint32_t layer) {
   return values;
 }
 
+DoubleAttention read_attention(const Image& image, std::uint32_t layer) {
+  const LayerAttentionConfig config = image.layer_attention(layer);
+  DoubleAttention attention = {config.kind, config.window, config.sinks, {}};
+  if (config.kind != AttentionKind::linear) return attention;
+  for (std::uint32_t head = 0; head < image.config().n_kv_heads; ++head) {
+    attention.decays.push_back(std::ldexp(double(config.decays[head]), -16));
+  }
+  return attention;
+}
+
 Vector multiply(const DoubleMatrix& matrix, const Vector& x) {
   Vector out(matrix.rows);
   for (std::uint32_t r = 0; r < matrix.rows; ++r) {
@@ -84,6 +96,17 @@ void rotate(Vector& heads, std::uint32_t head_size, const Vector& turns, double 
     heads[i] = x * std::cos(angle) - y * std::sin(angle);
     heads[i + 1] = x * std::sin(angle) + y * std::cos(angle);
   }
+}
+
+double dot(std::span<const double> x, std::span<const double> y) {
+  double sum = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) sum += x[i] * y[i];
+  return sum;
+}
+
+/// Linear attention's feature map.
+double phi(double x) {
+  return std::max(x, 0.0) + 1;
 }
 
 void add(Vector& x, const Vector& delta) {
@@ -122,6 +145,7 @@ DoubleModel::DoubleModel(const Checkpoint& checkpoint) {
          read(TensorName::w_up, l, s.hidden_dim, s.dim),
          read(TensorName::w_down, l, s.dim, s.hidden_dim)});
   }
+  attention_.resize(s.n_layers);
   reset();
 }
 
@@ -130,20 +154,22 @@ DoubleModel::DoubleModel(const Image& image) {
   n_heads_ = c.n_heads;
   n_kv_heads_ = c.n_kv_heads;
   head_size_ = c.head_size;
-  norm_epsilon_ = std::ldexp(double(c.norm_epsilon), -2 * int(c.residual_fraction_bits)) / c.dim;
+  norm_epsilon_ = std::ldexp(double(c.norm_epsilon), -44) / c.dim;
   for (std::uint32_t i = 0; i < c.head_size / 2; ++i) {
     turns_per_position_.push_back(std::ldexp(double(image.rope_frequencies()[i]), -32));
   }
   embedding_ = read_section(image, SectionKind::token_embedding, 0);
   classifier_ = read_section(image, SectionKind::classifier, 0);
   final_norm_ = read_gains(image, SectionKind::final_norm, 0);
+  // Those of the layers are part of their weights.
+  const Vector no_gains(c.dim, 1.0);
   for (std::uint32_t l = 1; l <= c.n_layers; ++l) {
     layers_.push_back(
-        {read_gains(image, SectionKind::attention_norm, l), read_section(image, SectionKind::wq, l),
-         read_section(image, SectionKind::wk, l), read_section(image, SectionKind::wv, l),
-         read_section(image, SectionKind::wo, l), read_gains(image, SectionKind::ffn_norm, l),
+        {no_gains, read_section(image, SectionKind::wq, l), read_section(image, SectionKind::wk, l),
+         read_section(image, SectionKind::wv, l), read_section(image, SectionKind::wo, l), no_gains,
          read_section(image, SectionKind::w_gate, l), read_section(image, SectionKind::w_up, l),
          read_section(image, SectionKind::w_down, l)});
+    attention_.push_back(read_attention(image, l));
   }
   reset();
 }
@@ -153,25 +179,71 @@ void DoubleModel::reset() {
   values_.assign(layers_.size(), {});
 }
 
-Vector DoubleModel::attend(std::uint32_t layer, const Vector& query) const {
-  Vector out(query.size());
+std::span<const double> DoubleModel::key(std::uint32_t layer, std::size_t position,
+                                         std::uint32_t head) const {
+  const std::uint32_t kv_head = head / (n_heads_ / n_kv_heads_);
+  return std::span(keys_[layer][position]).subspan(kv_head * head_size_, head_size_);
+}
+
+/// The query as the present position asks. Sinks that have left the window are asked as if they
+/// stood right before it: by position window + sinks - 1, where the true one is further. Linear
+/// attention knows no positions.
+DoubleModel::Queries DoubleModel::turn_queries(Vector query, std::uint32_t layer) const {
+  const DoubleAttention& attention = attention_[layer];
+  const std::size_t position = keys_[layer].size() - 1;
+  Queries queries = {query, query};
+  if (attention.kind == AttentionKind::linear) return queries;
+  rotate(queries.near, head_size_, turns_per_position_, double(position));
+  if (attention.kind == AttentionKind::causal) return queries;
+  const std::size_t sink_position = std::min(position, attention.window + attention.sinks - 1);
+  rotate(queries.for_sink, head_size_, turns_per_position_, double(sink_position));
+  return queries;
+}
+
+Vector DoubleModel::softmax_weights(std::uint32_t layer, std::uint32_t head,
+                                    const Queries& queries) const {
+  const DoubleAttention& attention = attention_[layer];
   const std::size_t count = keys_[layer].size();
-  for (std::uint32_t h = 0; h < n_heads_; ++h) {
-    const std::uint32_t q = h * head_size_;
-    const std::uint32_t kv = h / (n_heads_ / n_kv_heads_) * head_size_;
-    Vector scores(count);
-    for (std::size_t t = 0; t < count; ++t) {
-      for (std::uint32_t i = 0; i < head_size_; ++i) {
-        scores[t] += query[q + i] * keys_[layer][t][kv + i];
-      }
-      scores[t] /= std::sqrt(double(head_size_));
+  const bool is_window = attention.kind == AttentionKind::sliding_window;
+  Vector scores(count, -std::numeric_limits<double>::infinity());
+  for (std::size_t t = 0; t < count; ++t) {
+    const bool is_near = !is_window || t + attention.window >= count;
+    if (!is_near && t >= attention.sinks) continue;
+    const auto query =
+        std::span(is_near ? queries.near : queries.for_sink).subspan(head * head_size_, head_size_);
+    scores[t] = dot(query, key(layer, t, head)) / std::sqrt(double(head_size_));
+  }
+  const double largest = *std::max_element(scores.begin(), scores.end());
+  for (double& score : scores) score = std::exp(score - largest);
+  return scores;
+}
+
+Vector DoubleModel::linear_weights(std::uint32_t layer, std::uint32_t head,
+                                   const Vector& query) const {
+  const double decay = attention_[layer].decays[head / (n_heads_ / n_kv_heads_)];
+  const std::size_t count = keys_[layer].size();
+  Vector weights(count);
+  for (std::size_t t = 0; t < count; ++t) {
+    const auto lanes = key(layer, t, head);
+    for (std::uint32_t i = 0; i < head_size_; ++i) {
+      weights[t] += phi(query[head * head_size_ + i]) * phi(lanes[i]);
     }
-    const double largest = *std::max_element(scores.begin(), scores.end());
-    double sum = 0;
-    for (double& score : scores) sum += score = std::exp(score - largest);
-    for (std::size_t t = 0; t < count; ++t) {
+    weights[t] *= std::pow(decay, double(count - 1 - t));
+  }
+  return weights;
+}
+
+Vector DoubleModel::attend(std::uint32_t layer, const Queries& queries) const {
+  Vector out(queries.near.size());
+  const bool is_linear = attention_[layer].kind == AttentionKind::linear;
+  for (std::uint32_t h = 0; h < n_heads_; ++h) {
+    const Vector weights =
+        is_linear ? linear_weights(layer, h, queries.near) : softmax_weights(layer, h, queries);
+    const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+    const std::uint32_t kv = h / (n_heads_ / n_kv_heads_) * head_size_;
+    for (std::size_t t = 0; t < weights.size(); ++t) {
       for (std::uint32_t i = 0; i < head_size_; ++i) {
-        out[q + i] += scores[t] / sum * values_[layer][t][kv + i];
+        out[h * head_size_ + i] += weights[t] / sum * values_[layer][t][kv + i];
       }
     }
   }
@@ -185,13 +257,13 @@ Vector DoubleModel::forward(std::uint32_t token) {
     const DoubleLayer& w = layers_[l];
     const double position = double(keys_[l].size());
     Vector x = rms_norm(residual, w.attention_norm, norm_epsilon_);
-    Vector query = multiply(w.wq, x);
     Vector key = multiply(w.wk, x);
-    rotate(query, head_size_, turns_per_position_, position);
-    rotate(key, head_size_, turns_per_position_, position);
+    if (attention_[l].kind != AttentionKind::linear) {
+      rotate(key, head_size_, turns_per_position_, position);
+    }
     keys_[l].push_back(key);
     values_[l].push_back(multiply(w.wv, x));
-    add(residual, multiply(w.wo, attend(l, query)));
+    add(residual, multiply(w.wo, attend(l, turn_queries(multiply(w.wq, x), l))));
 
     x = rms_norm(residual, w.ffn_norm, norm_epsilon_);
     Vector hidden = multiply(w.w_gate, x);

@@ -2,6 +2,7 @@
 // The oracle: a Llama-shaped forward pass in double precision, written as plainly as it goes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -28,7 +29,16 @@ struct DoubleLayer {
   DoubleMatrix w_gate, w_up, w_down;
 };
 
-/// Weights and KV cache in double precision. `forward` is one token of a growing context.
+/// SPEC.md's "Attention" of one layer, as it stands there.
+struct DoubleAttention {
+  AttentionKind kind = AttentionKind::causal;
+  std::size_t window = 0;
+  std::size_t sinks = 0;
+  std::vector<double> decays;  // (n_kv_heads)
+};
+
+/// Weights and KV cache in double precision. `forward` is one token of a growing context. Every
+/// kind of attention is a weight for each earlier position: nothing is kept as a sum or in a ring.
 class DoubleModel {
  public:
   /// The checkpoint's own weights: what the file means.
@@ -41,7 +51,19 @@ class DoubleModel {
   void reset();
 
  private:
-  std::vector<double> attend(std::uint32_t layer, const std::vector<double>& query) const;
+  struct Queries {
+    std::vector<double> near;      // (n_heads * head_size)
+    std::vector<double> for_sink;  // the same, as sinks outside the window see it
+  };
+
+  Queries turn_queries(std::vector<double> query, std::uint32_t layer) const;
+  std::vector<double> softmax_weights(std::uint32_t layer, std::uint32_t head,
+                                      const Queries& queries) const;
+  std::vector<double> linear_weights(std::uint32_t layer, std::uint32_t head,
+                                     const std::vector<double>& query) const;
+  std::vector<double> attend(std::uint32_t layer, const Queries& queries) const;
+  /// The lanes of `head`'s key at a position.
+  std::span<const double> key(std::uint32_t layer, std::size_t position, std::uint32_t head) const;
 
   std::uint32_t n_heads_ = 0;
   std::uint32_t n_kv_heads_ = 0;
@@ -52,6 +74,7 @@ class DoubleModel {
   DoubleMatrix classifier_;
   std::vector<double> final_norm_;
   std::vector<DoubleLayer> layers_;
+  std::vector<DoubleAttention> attention_;                // (layers)
   std::vector<std::vector<std::vector<double>>> keys_;    // (layer, position, kv_dim)
   std::vector<std::vector<std::vector<double>>> values_;  // (layer, position, kv_dim)
 };

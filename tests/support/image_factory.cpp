@@ -40,6 +40,7 @@ Bytes make_image(const ModelSpec& model) {
   host::ConvertOptions options;
   options.weights = model.weights;
   options.block = model.block;
+  options.attention = model.attention;
   options.name = "synthetic";
   host::convert_checkpoint(file.path(), host::SyntheticCheckpoint(model.shape, model.seed),
                            host::make_synthetic_vocabulary(model.shape.vocab_size), options);
@@ -62,18 +63,19 @@ std::string missing_file(const SharedModel& model) {
   return "";
 }
 
-void convert_shared(const std::string& out_path, const SharedModel& model, WeightFormat weights) {
+void convert_shared(const std::string& out_path, const SharedModel& model, WeightFormat weights,
+                    const host::LayerAttention& attention) {
   const auto checkpoint = host::open_checkpoint(shared_path(model.model));
   const std::string tokenizer_path = shared_path(model.tokenizer);
   const host::MappedFile tokenizer(tokenizer_path);
   host::ConvertOptions options;
   options.weights = weights;
+  options.attention.assign(checkpoint->shape().n_layers, attention);
   options.name = "shared";
-  host::convert_checkpoint(
-      out_path, *checkpoint,
-      host::read_llama2c_tokenizer(tokenizer.bytes(), checkpoint->shape().vocab_size,
-                                   tokenizer_path),
-      options);
+  host::convert_checkpoint(out_path, *checkpoint,
+                           host::read_llama2c_tokenizer(
+                               tokenizer.bytes(), checkpoint->shape().vocab_size, tokenizer_path),
+                           options);
 }
 
 Bytes convert_shared(const SharedModel& model, WeightFormat weights) {

@@ -8,8 +8,10 @@
 #include <new>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "convert/checkpoint.hpp"
+#include "convert/convert.hpp"
 #include "mote/image.hpp"
 #include "support/spec_image.hpp"
 
@@ -41,6 +43,7 @@ struct ModelSpec {
   WeightFormat weights = WeightFormat::int8;
   std::uint32_t block = 32;
   std::uint64_t seed = 1;
+  std::vector<host::LayerAttention> attention = {};  // one for each layer; empty: all causal
 };
 
 /// The smallest model that has every kind of section: rows, heads and layers that fill no block.
@@ -76,16 +79,18 @@ std::string shared_path(const std::string& name);
 /// The first file of `model` that is not there; empty where all are.
 std::string missing_file(const SharedModel& model);
 
-void convert_shared(const std::string& out_path, const SharedModel& model, WeightFormat weights);
+/// Every layer gets `attention`.
+void convert_shared(const std::string& out_path, const SharedModel& model, WeightFormat weights,
+                    const host::LayerAttention& attention = {});
 Bytes convert_shared(const SharedModel& model, WeightFormat weights);
 
 }  // namespace mote::test
 
 /// Leaves a test whose file is not on this machine.
-#define MOTE_SKIP_WITHOUT(missing_path)                          \
-  do {                                                           \
-    const std::string missing_path_ = (missing_path);            \
-    if (!missing_path_.empty()) {                                \
+#define MOTE_SKIP_WITHOUT(missing_path)                           \
+  do {                                                            \
+    const std::string missing_path_ = (missing_path);             \
+    if (!missing_path_.empty()) {                                 \
       GTEST_SKIP() << missing_path_ << " is not on this machine"; \
-    }                                                            \
+    }                                                             \
   } while (false)

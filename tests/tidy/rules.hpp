@@ -32,13 +32,16 @@ inline constexpr std::array<std::string_view, 5> kLayers = {"base", "kernels", "
                                                             "cluster"};
 
 /// The layer that each public header belongs to.
-inline constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kPublicHeaders = {{
+inline constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kPublicHeaders = {{
     {"arena.hpp", "base"},
     {"config.hpp", "base"},
     {"matrix.hpp", "base"},
     {"scale.hpp", "base"},
     {"status.hpp", "base"},
+    {"softmax.hpp", "kernels"},
     {"attention.hpp", "attention"},
+    {"linear_attention.hpp", "attention"},
+    {"sliding_window.hpp", "attention"},
     {"image.hpp", "model"},
     {"sampler.hpp", "model"},
     {"tokenizer.hpp", "model"},
