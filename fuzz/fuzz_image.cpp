@@ -41,7 +41,7 @@ void encode_some_text(const mote::Tokenizer& tokenizer) {
 
 void run_two_tokens(const mote::Image& image) {
   const mote::RunConfig run = {std::min<std::uint32_t>(image.config().context_length, 2), 1, 1};
-  const std::size_t bytes = mote::Transformer::arena_bytes(image.config(), run);
+  const std::size_t bytes = mote::Transformer::arena_bytes(image, run);
   if (bytes > kArenaLimit) return;
   std::vector<std::max_align_t> arena(bytes / sizeof(std::max_align_t) + 1);
   mote::Transformer model;
