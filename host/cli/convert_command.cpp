@@ -88,9 +88,11 @@ void run_convert(ConvertArguments arguments) {
 }
 
 void add_window_options(CLI::App& command, ConvertArguments& arguments) {
-  command.add_option("--window", arguments.window,
-                     "Let each layer see only the last W positions, so that the model writes on "
-                     "for ever in fixed memory");
+  command
+      .add_option("--window", arguments.window,
+                  "Let each layer see only the last W positions, so that the model writes on "
+                  "for ever in fixed memory")
+      ->check(CLI::Range(1U, kMaxContext));
   command.add_option("--sinks", arguments.sinks,
                      "First positions that stay visible beside the window (4 is usual)");
   command

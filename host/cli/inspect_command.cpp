@@ -39,6 +39,19 @@ std::vector<std::pair<const char*, std::uint64_t>> config_fields(const ModelConf
           {"residual_fraction_bits", c.residual_fraction_bits}};
 }
 
+/// "causal", "window 256, 4 sinks", "linear".
+std::string attention_text(const LayerAttentionConfig& attention) {
+  switch (attention.kind) {
+    case AttentionKind::causal:
+      break;
+    case AttentionKind::sliding_window:
+      return fmt::format("window {}, {} sinks", attention.window, attention.sinks);
+    case AttentionKind::linear:
+      return "linear";
+  }
+  return "causal";
+}
+
 struct ArenaRow {
   std::uint32_t context_length = 0;
   std::size_t arena_bytes = 0;
@@ -92,6 +105,9 @@ void print_json(const InspectOptions& options, const Image& image,
     json["metadata"][key] = metadata_value(image, key);
   }
   for (const auto& [name, value] : config_fields(image.config())) json["config"][name] = value;
+  for (std::uint32_t layer = 1; layer <= image.config().n_layers; ++layer) {
+    json["attention"].push_back(attention_text(image.layer_attention(layer)));
+  }
   for (std::uint32_t i = 0; i < image.section_count(); ++i) {
     const Section s = image.section(i);
     json["sections"].push_back({{"name", section_name(s)},
@@ -120,6 +136,10 @@ void print_text(const InspectOptions& options, const Image& image,
   fmt::print("  {:<22} {}\n", "content hash", hex(image.content_hash()));
   for (const auto& [name, value] : config_fields(image.config())) {
     fmt::print("  {:<22} {}\n", name, value);
+  }
+  for (std::uint32_t layer = 1; layer <= image.config().n_layers; ++layer) {
+    fmt::print("  {:<22} {}\n", fmt::format("attention of layer {}", layer - 1),
+               attention_text(image.layer_attention(layer)));
   }
   fmt::print("  {:<22} {}\n", "parameters", summary.parameters);
   fmt::print("\n{:<28} {:>6} {:>8} {:>8} {:>10} {:>10}\n", "section", "format", "rows", "columns",

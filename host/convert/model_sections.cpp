@@ -99,10 +99,12 @@ std::vector<std::uint8_t> encode_attention(const LayerAttention& attention,
       return {};
     case AttentionKind::sliding_window:
       check_range(where, "sinks", attention.sinks, 0, kMaxSinks);
-      // A key is never further away than this: the model knows such distances.
-      check_range(
-          where, "window", attention.window, 1,
-          std::max<std::uint32_t>(config.context_length, attention.sinks + 1) - attention.sinks);
+      // A key is never further away than window and sinks together: the model knows such distances.
+      if (attention.sinks >= config.context_length) {
+        throw Error(fmt::format("{}: sinks is {}, must be below the context of {}", where,
+                                attention.sinks, config.context_length));
+      }
+      check_range(where, "window", attention.window, 1, config.context_length - attention.sinks);
       words[1] = attention.window;
       words[2] = attention.sinks;
       break;

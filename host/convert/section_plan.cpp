@@ -110,6 +110,10 @@ class Planner {
 std::vector<PlannedSection> plan_sections(const Checkpoint& checkpoint, const ModelConfig& config,
                                           const Vocabulary& vocabulary,
                                           const ConvertOptions& options) {
+  if (!options.attention.empty() && options.attention.size() != config.n_layers) {
+    throw Error(fmt::format("the attention of {} layers was given, the model has {}",
+                            options.attention.size(), config.n_layers));
+  }
   Planner planner(checkpoint, config, options);
   planner.add_bytes(SectionKind::config, encode_config(config));
   planner.add_bytes(SectionKind::metadata, encode_metadata(options));

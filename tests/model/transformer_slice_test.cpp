@@ -10,6 +10,7 @@
 #include "mote/transformer.hpp"
 #include "support/image_factory.hpp"
 #include "support/running_model.hpp"
+#include "support/sliced_model.hpp"
 
 namespace mote {
 namespace {
@@ -20,85 +21,6 @@ using test::OpenImage;
 using test::random_tokens;
 using test::RunningModel;
 using test::Tokens;
-
-/// Chips in one process; a gather copies blocks from one exchange vector to another.
-class Cluster {
- public:
-  Cluster(const Image& image, const RunConfig& run, std::vector<Slice> slices)
-      : slices_(std::move(slices)) {
-    for (const Slice& slice : slices_) {
-      chips_.push_back(std::make_unique<RunningModel>(image, run, slice, std::byte{0x5a}));
-    }
-  }
-
-  Transformer& chip(std::size_t rank) { return chips_[rank]->transformer(); }
-
-  void pass(std::span<const std::uint32_t> tokens) {
-    for (auto& chip : chips_) (*chip)->begin(tokens);
-    while (chip(0).phase().exchange != Exchange::candidates) {
-      for (auto& chip : chips_) (*chip)->compute();
-      gather(tokens.size());
-      for (auto& chip : chips_) (*chip)->advance();
-    }
-  }
-
-  /// Rows of the classifier from the chips that own them.
-  Logits logits() {
-    Logits logits(chip(0).config().vocab_size, INT32_MIN);
-    for (auto& chip : chips_) (*chip)->logits(logits);
-    return logits;
-  }
-
-  std::vector<Candidate> candidates() {
-    std::vector<Candidate> all;
-    for (auto& chip : chips_) {
-      Sampler sampler;
-      std::ranges::copy((*chip)->candidates(sampler), std::back_inserter(all));
-    }
-    std::sort(all.begin(), all.end());
-    return all;
-  }
-
- private:
-  /// Blocks of the current exchange that a chip owns.
-  Range own_blocks(const Slice& slice) {
-    const ModelConfig& config = chip(0).config();
-    const std::uint32_t blocks_per_head = config.head_size / config.head_block();
-    switch (chip(0).phase().exchange) {
-      case Exchange::heads:
-        return {slice.heads.first * blocks_per_head, slice.heads.count * blocks_per_head};
-      case Exchange::hidden:
-        return slice.hidden_blocks;
-      case Exchange::embed:  // each chip reads its lanes from its own image
-      case Exchange::candidates:
-        return {};
-      default:
-        return slice.residual_blocks;
-    }
-  }
-
-  void gather(std::size_t count) {
-    for (std::size_t from = 0; from < chips_.size(); ++from) {
-      for (std::size_t to = 0; to < chips_.size(); ++to) {
-        if (from == to) continue;
-        for (std::uint32_t i = 0; i < count; ++i) copy_blocks(to, from, i);
-      }
-    }
-  }
-
-  void copy_blocks(std::size_t to, std::size_t from, std::uint32_t index) {
-    const BlockVectors& source = chip(from).exchange_vectors();
-    BlockVectors& target = chip(to).exchange_vectors();
-    const Range own = own_blocks(slices_[from]);
-    std::copy_n(source.row(index) + own.first * source.block, own.count * source.block,
-                target.row(index) + own.first * target.block);
-    std::copy_n(source.row_scales(index) + own.first, own.count,
-                target.row_scales(index) + own.first);
-  }
-
-  std::vector<Slice> slices_;
-  std::vector<std::unique_ptr<RunningModel>> chips_;
-};
 
 /// Cuts 0 to `total` at shares of `weights`, in order.
 std::vector<Range> cut(std::uint32_t total, const std::vector<std::uint32_t>& weights) {
@@ -150,7 +72,7 @@ void expect_equal_to_whole(const Image& image, const std::vector<Slice>& slices,
   const RunConfig run = {40, batch, 5};
   const Tokens tokens = random_tokens(image.config().vocab_size, 3 * batch + 2);
   RunningModel whole(image, run);
-  Cluster cluster(image, run, slices);
+  test::SlicedModel cluster(image, run, slices);
   for (std::size_t first = 0; first < tokens.size(); first += batch) {
     const auto part =
         std::span(tokens).subspan(first, std::min<std::size_t>(batch, tokens.size() - first));

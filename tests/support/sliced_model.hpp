@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <utility>
@@ -41,6 +42,17 @@ class SlicedModel {
     Logits logits(chip(0).config().vocab_size, INT32_MIN);
     for (auto& chip : chips_) (*chip)->logits(logits);
     return logits;
+  }
+
+  /// The best of all chips, best first.
+  std::vector<Candidate> candidates() {
+    std::vector<Candidate> all;
+    for (auto& chip : chips_) {
+      Sampler sampler;
+      std::ranges::copy((*chip)->candidates(sampler), std::back_inserter(all));
+    }
+    std::sort(all.begin(), all.end());
+    return all;
   }
 
  private:

@@ -124,6 +124,12 @@ TEST(Tidy, every_source_has_a_test) {
   expect_none("tests", check_partners(tested, cpp_files_below("tests/"), kPartnerExceptions));
 }
 
+TEST(Tidy, readme_shows_the_program_that_is_built) {
+  const std::string program = read(fs::path(MOTE_SOURCE_DIR) / "examples/tell_story.cpp");
+  const std::string readme = read(fs::path(MOTE_SOURCE_DIR) / "README.md");
+  EXPECT_NE(readme.find("```cpp\n" + program + "```\n"), std::string::npos);
+}
+
 // From here on: each rule finds what it is for, and nothing else.
 
 constexpr std::string_view kSpdx = "// SPDX-License-Identifier: Apache-2.0\n";

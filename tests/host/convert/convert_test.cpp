@@ -225,6 +225,12 @@ TEST(convert, the_config_holds_the_shape) {
   EXPECT_EQ(test::number_at(config.bytes, 48, 8), 0u);
 }
 
+TEST(convert, attention_of_another_number_of_layers_is_refused) {
+  ConvertOptions options;
+  options.attention.resize(3);
+  EXPECT_CONTAINS(refusal(FlatCheckpoint(), options), "3 layers was given, the model has 2");
+}
+
 TEST(convert, epsilon_may_be_zero) {
   FlatCheckpoint checkpoint;
   checkpoint.shape_.norm_epsilon = 0;

@@ -67,6 +67,9 @@ TEST(EncodeAttention, a_window_and_its_sinks_fit_the_trained_context) {
   EXPECT_EQ(refusal(window_of(0xffffffffU, 4), config),
             "layer 7: window is 4294967295, must be 1 to 508");
   EXPECT_EQ(refusal(window_of(8, 65), config), "layer 7: sinks is 65, must be 0 to 64");
+  EXPECT_EQ(refusal(window_of(1, 24), config_of(1, 24)),
+            "layer 7: sinks is 24, must be below the context of 24");
+  EXPECT_EQ(refusal(window_of(1, 23), config_of(1, 24)), "");
 }
 
 TEST(EncodeAttention, every_kv_head_has_a_decay_in_its_range) {

@@ -9,18 +9,8 @@
 #include "run/perplexity.hpp"
 #include "support/image_factory.hpp"
 #include "support/mapped_file.hpp"
+#include "support/slow_build.hpp"
 #include "support/temporary_file.hpp"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define MOTE_IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MOTE_IS_SANITIZED 1
-#endif
-#endif
-#ifndef MOTE_IS_SANITIZED
-#define MOTE_IS_SANITIZED 0
-#endif
 
 namespace mote::host {
 namespace {
@@ -53,7 +43,8 @@ void expect_near_reference(const test::SharedModel& model, double fp32, std::uin
 class ReferencePerplexity : public testing::Test {
  protected:
   void SetUp() override {
-    if (MOTE_IS_SANITIZED != 0) GTEST_SKIP() << "takes minutes under sanitizers";
+    if (test::kIsSlowBuild)
+      GTEST_SKIP() << "takes minutes under sanitizers or without optimisation";
   }
 };
 
