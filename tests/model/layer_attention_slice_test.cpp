@@ -39,32 +39,6 @@ std::vector<ModelSpec> mixtures() {
           three_kv_heads({causal(), window_of(7, 2), kForgetting})};
 }
 
-/// Cuts 0 to `total` after shares of `cuts` / 6.
-std::vector<Range> cut(std::uint32_t total, const std::vector<std::uint32_t>& cuts) {
-  std::vector<Range> parts;
-  std::uint32_t first = 0;
-  for (const std::uint32_t sixths : cuts) {
-    const std::uint32_t end = total * sixths / 6;
-    parts.push_back({first, end - first});
-    first = end;
-  }
-  return parts;
-}
-
-/// Query heads are cut exactly at `cuts`, the last of which is 6; all else as near as it goes.
-std::vector<Slice> split(const ModelConfig& config, const std::vector<std::uint32_t>& cuts) {
-  const Slice whole = Slice::whole(config);
-  const auto heads = cut(whole.heads.count, cuts);
-  const auto hidden = cut(whole.hidden_blocks.count, cuts);
-  const auto residual = cut(whole.residual_blocks.count, cuts);
-  const auto vocabulary = cut(whole.vocabulary.count, cuts);
-  std::vector<Slice> slices;
-  for (std::size_t i = 0; i < cuts.size(); ++i) {
-    slices.push_back({heads[i], hidden[i], residual[i], vocabulary[i]});
-  }
-  return slices;
-}
-
 void expect_equal_to_whole(const Image& image, const std::vector<Slice>& slices,
                            std::uint32_t batch) {
   const RunConfig run = {kContext, batch, 1};
@@ -79,17 +53,18 @@ void expect_equal_to_whole(const Image& image, const std::vector<Slice>& slices,
   }
 }
 
-/// Cuts between K/V heads, within their groups, and a chip without heads.
-const std::vector<std::uint32_t> kCuts[] = {{6},    {2, 6},    {4, 6},    {1, 6},
-                                            {3, 6}, {2, 4, 6}, {1, 5, 6}, {1, 2, 3, 4, 5, 6},
-                                            {0, 6}, {6, 6},    {2, 2, 6}};
+/// Shares of six query heads: cuts between K/V heads, within their groups, and a chip without
+/// heads.
+const std::vector<std::uint32_t> kShares[] = {{6},    {2, 4},    {4, 2},    {1, 5},
+                                              {3, 3}, {2, 2, 2}, {1, 4, 1}, {1, 1, 1, 1, 1, 1},
+                                              {0, 6}, {6, 0},    {2, 0, 4}};
 
 TEST(LayerAttentionSlice, any_split_gives_the_logits_of_one_chip) {
   for (const ModelSpec& model : mixtures()) {
     const OpenImage image(model);
-    for (const auto& cuts : kCuts) {
+    for (const auto& shares : kShares) {
       for (const std::uint32_t batch : {1U, 9U}) {
-        expect_equal_to_whole(image.image(), split(image->config(), cuts), batch);
+        expect_equal_to_whole(image.image(), test::split(image->config(), shares), batch);
       }
     }
   }
@@ -100,7 +75,7 @@ TEST(LayerAttentionSlice, states_are_split_without_a_rest) {
     const OpenImage image(model);
     const RunConfig run = {kContext, 1, 1};
     std::size_t sum = 0;
-    for (const Slice& slice : split(image->config(), {2, 4, 6})) {
+    for (const Slice& slice : test::split(image->config(), {2, 2, 2})) {
       sum += Transformer::state_bytes(image.image(), run, slice);
     }
     const std::size_t whole =

@@ -22,35 +22,6 @@ using test::random_tokens;
 using test::RunningModel;
 using test::Tokens;
 
-/// Cuts 0 to `total` at shares of `weights`, in order.
-std::vector<Range> cut(std::uint32_t total, const std::vector<std::uint32_t>& weights) {
-  std::uint32_t sum = 0;
-  for (const std::uint32_t weight : weights) sum += weight;
-  std::vector<Range> parts;
-  std::uint32_t done = 0;
-  std::uint32_t first = 0;
-  for (const std::uint32_t weight : weights) {
-    done += weight;
-    const std::uint32_t end = total * done / sum;
-    parts.push_back({first, end - first});
-    first = end;
-  }
-  return parts;
-}
-
-std::vector<Slice> split(const ModelConfig& config, const std::vector<std::uint32_t>& weights) {
-  const Slice whole = Slice::whole(config);
-  const auto heads = cut(whole.heads.count, weights);
-  const auto hidden = cut(whole.hidden_blocks.count, weights);
-  const auto residual = cut(whole.residual_blocks.count, weights);
-  const auto vocabulary = cut(whole.vocabulary.count, weights);
-  std::vector<Slice> slices;
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    slices.push_back({heads[i], hidden[i], residual[i], vocabulary[i]});
-  }
-  return slices;
-}
-
 /// The last block of the residual and of the hidden layer are not whole.
 ModelSpec grouped_model() {
   ModelSpec model;
@@ -95,15 +66,15 @@ TEST(TransformerSlice, any_split_gives_the_logits_of_one_chip) {
   for (const ModelSpec& model : {grouped_model(), multi_head_model()}) {
     const OpenImage image(model);
     for (const auto& weights : kWeights) {
-      expect_equal_to_whole(image.image(), split(image->config(), weights), 1);
-      expect_equal_to_whole(image.image(), split(image->config(), weights), 4);
+      expect_equal_to_whole(image.image(), test::split(image->config(), weights), 1);
+      expect_equal_to_whole(image.image(), test::split(image->config(), weights), 4);
     }
   }
 }
 
 TEST(TransformerSlice, a_group_of_heads_may_span_chips) {
   const OpenImage image(grouped_model());
-  std::vector<Slice> slices = split(image->config(), {1, 1, 1});
+  std::vector<Slice> slices = test::split(image->config(), {1, 1, 1});
   // Three query heads read one K/V head; the cuts leave each group on two chips.
   slices[0].heads = {0, 1};
   slices[1].heads = {1, 4};
@@ -113,7 +84,7 @@ TEST(TransformerSlice, a_group_of_heads_may_span_chips) {
 
 TEST(TransformerSlice, a_chip_may_own_nothing_of_a_kind) {
   const OpenImage image(grouped_model());
-  std::vector<Slice> slices = split(image->config(), {1, 1});
+  std::vector<Slice> slices = test::split(image->config(), {1, 1});
   const Slice whole = Slice::whole(image->config());
   slices[0].heads = whole.heads;
   slices[1].heads = {6, 0};
@@ -135,7 +106,7 @@ TEST(TransformerSlice, a_slice_needs_less_memory_than_the_whole) {
   const std::size_t whole = Transformer::arena_bytes(image.image(), run);
   std::size_t previous = whole;
   for (const std::uint32_t chips : {2U, 4U}) {
-    const auto slices = split(image->config(), std::vector<std::uint32_t>(chips, 1));
+    const auto slices = test::split(image->config(), std::vector<std::uint32_t>(chips, 1));
     const std::size_t bytes = Transformer::arena_bytes(image.image(), run, slices[0]);
     EXPECT_LT(bytes, previous);
     previous = bytes;

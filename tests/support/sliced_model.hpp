@@ -16,6 +16,37 @@
 
 namespace mote::test {
 
+/// Cuts 0 to `total` at shares of `weights`, in order.
+inline std::vector<Range> cut(std::uint32_t total, const std::vector<std::uint32_t>& weights) {
+  std::uint32_t sum = 0;
+  for (const std::uint32_t weight : weights) sum += weight;
+  std::vector<Range> parts;
+  std::uint32_t done = 0;
+  std::uint32_t first = 0;
+  for (const std::uint32_t weight : weights) {
+    done += weight;
+    const std::uint32_t end = total * done / sum;
+    parts.push_back({first, end - first});
+    first = end;
+  }
+  return parts;
+}
+
+/// Everything of a model at shares of `weights`, a slice for each.
+inline std::vector<Slice> split(const ModelConfig& config,
+                                const std::vector<std::uint32_t>& weights) {
+  const Slice whole = Slice::whole(config);
+  const auto heads = cut(whole.heads.count, weights);
+  const auto hidden = cut(whole.hidden_blocks.count, weights);
+  const auto residual = cut(whole.residual_blocks.count, weights);
+  const auto vocabulary = cut(whole.vocabulary.count, weights);
+  std::vector<Slice> slices;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    slices.push_back({heads[i], hidden[i], residual[i], vocabulary[i]});
+  }
+  return slices;
+}
+
 /// Chips in one process; a gather copies blocks from one exchange vector to another.
 class SlicedModel {
  public:
