@@ -29,7 +29,7 @@ inline constexpr std::uint32_t kMaxSinks = 64;
 /// The attention of one layer.
 struct LayerAttentionConfig {
   AttentionKind kind = AttentionKind::causal;
-  /// sliding_window: positions that are seen, the present one included; 1 to kMaxContext.
+  /// sliding_window: positions that are seen, the present one included; 1 to kMaxContext - sinks.
   std::uint32_t window = 0;
   /// sliding_window: first positions that are seen for ever; 0 to kMaxSinks.
   std::uint32_t sinks = 0;

@@ -110,7 +110,8 @@ bool has_valid_attention(std::span<const std::uint8_t> section, const ModelConfi
   const std::size_t decays = is_linear ? config.n_kv_heads : 0;
   if (section.size() != kAttentionHeaderBytes + decays * sizeof(std::uint32_t)) return false;
   if (attention.kind == AttentionKind::sliding_window) {
-    return attention.window >= 1 && attention.window <= kMaxContext && attention.sinks <= kMaxSinks;
+    return attention.window >= 1 && attention.sinks <= kMaxSinks &&
+           attention.window <= kMaxContext - attention.sinks;
   }
   // A causal layer has no section.
   if (!is_linear || attention.window != 0 || attention.sinks != 0) return false;

@@ -70,15 +70,16 @@ Status open_attention(const std::vector<std::uint32_t>& words, std::uint16_t lay
 }
 
 TEST(ImageAttention, holds_sliding_windows_to_their_ranges) {
-  for (const std::uint32_t window : {1U, 6U, 65536U}) {
+  for (const std::uint32_t window : {1U, 6U, 65472U}) {
     for (const std::uint32_t sinks : {0U, 64U}) {
       EXPECT_EQ(open_attention({1, window, sinks, 0}), Status::ok) << window << " " << sinks;
     }
   }
+  EXPECT_EQ(open_attention({1, 65536, 0, 0}), Status::ok);
   EXPECT_EQ(open_attention({1, 6, 0, 0}, 2), Status::ok);
   const std::vector<std::uint32_t> refused[] = {
-      {1, 0, 0, 0},          {1, 65537, 0, 0}, {1, 0xffffffff, 0, 0}, {1, 6, 65, 0},
-      {1, 6, 0xffffffff, 0}, {1, 6, 0, 1},     {1, 6, 0, 0x80000000}};
+      {1, 0, 0, 0},     {1, 65537, 0, 0},      {1, 0xffffffff, 0, 0}, {1, 6, 65, 0},
+      {1, 65536, 1, 0}, {1, 6, 0xffffffff, 0}, {1, 6, 0, 1},          {1, 6, 0, 0x80000000}};
   for (const auto& words : refused) {
     EXPECT_EQ(open_attention(words), Status::image_bad_attention)
         << words[1] << " " << words[2] << " " << words[3];
