@@ -25,7 +25,7 @@ int align_scales(std::uint32_t* out, std::span<const Scale16> scales);
 
 /// out[r] = round(row r of `matrix` times `x`, in Q fraction_bits), half up, saturated: the sum
 /// over blocks is an exact integer, and is rounded once.
-///   out (matrix.rows), x (matrix.columns) in blocks of matrix.block
+///   out (matrix.rows), x (matrix.columns) in blocks of matrix.block, at most kMaxBlock
 /// Width: a row has at most 2^16 columns, and a lane adds at most 128 * 127 * 2^27 < 2^41 (int8) or
 /// 8 * 127 * 255 * 2^27 < 2^45 (int4), so that the sum stays below 2^61; the dot product of a block
 /// stays below 2^20.
