@@ -6,19 +6,14 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "run/image_summary.hpp"
+
 namespace mote::host {
 namespace {
 
-std::string format_name(WeightFormat format) {
-  switch (format) {
-    case WeightFormat::int8:
-      return "int8";
-    case WeightFormat::int4:
-      return "int4";
-    case WeightFormat::raw:
-      break;
-  }
-  return "int16";  // gains
+/// What is no matrix in the table is a vector of gains.
+std::string tensor_format(const TensorReport& tensor) {
+  return tensor.format == WeightFormat::raw ? "int16" : format_name(tensor.format);
 }
 
 std::string shape_text(const TensorReport& tensor) {
@@ -53,7 +48,7 @@ std::string format_convert_table(const ConvertReport& report) {
   };
   std::string out = line("tensor", "shape", "format", "bytes", "rms error", "max error");
   for (const TensorReport& tensor : report.tensors) {
-    out += line(tensor.name, shape_text(tensor), format_name(tensor.format), tensor.bytes,
+    out += line(tensor.name, shape_text(tensor), tensor_format(tensor), tensor.bytes,
                 fmt::format("{:.4f} %", 100 * tensor.relative_rms_error),
                 fmt::format("{:.3g}", tensor.largest_error));
   }
@@ -70,7 +65,7 @@ std::string format_convert_json(const ConvertReport& report, const std::string& 
     tensors.push_back({{"name", tensor.name},
                        {"rows", tensor.rows},
                        {"columns", tensor.columns},
-                       {"format", format_name(tensor.format)},
+                       {"format", tensor_format(tensor)},
                        {"bytes", tensor.bytes},
                        {"relative_rms_error", tensor.relative_rms_error},
                        {"largest_error", tensor.largest_error}});

@@ -39,18 +39,12 @@ bool is_valid_run(const ModelConfig& config, const RunConfig& run) {
          run.batch <= kMaxBatch && run.candidates >= 1 && run.candidates <= config.vocab_size;
 }
 
-bool is_all_causal(const Image& image) {
+std::uint32_t count_causal_layers(const Image& image) {
+  std::uint32_t count = 0;
   for (std::uint32_t layer = 1; layer <= image.config().n_layers; ++layer) {
-    if (image.layer_attention(layer).kind != AttentionKind::causal) return false;
+    if (image.layer_attention(layer).kind == AttentionKind::causal) ++count;
   }
-  return true;
-}
-
-bool has_causal(const Image& image) {
-  for (std::uint32_t layer = 1; layer <= image.config().n_layers; ++layer) {
-    if (image.layer_attention(layer).kind == AttentionKind::causal) return true;
-  }
-  return false;
+  return count;
 }
 
 /// Bytes of the states of layers 0 to `layers` - 1.
@@ -123,7 +117,7 @@ Status Transformer::init(const Image& image, const RunConfig& run, std::span<std
   std::fill(next.input_.values.begin(), next.input_.values.end(), std::int8_t{0});
   std::fill(next.hidden_.values.begin(), next.hidden_.values.end(), std::int8_t{0});
   constexpr std::uint32_t kEndless = 0xffffffffU;
-  next.position_limit_ = has_causal(image) ? run.context_length : kEndless;
+  next.position_limit_ = count_causal_layers(image) != 0 ? run.context_length : kEndless;
   *this = next;
   reset();
   return Status::ok;
@@ -172,7 +166,8 @@ Status Transformer::rewind(std::uint32_t position) {
     reset();
     return Status::ok;
   }
-  if (position != position_ && !is_all_causal(image_)) return Status::cannot_rewind;
+  const bool forgets = count_causal_layers(image_) != config().n_layers;
+  if (position != position_ && forgets) return Status::cannot_rewind;
   position_ = position;
   count_ = 0;
   return Status::ok;
