@@ -40,6 +40,24 @@ enum class [[nodiscard]] Status : std::uint8_t{
     bad_run_config = 0x32,
     bad_sampler_config = 0x33,
     cannot_rewind = 0x34,
+
+    // A cluster: how a model is cut, what chips say, who takes part.
+    bad_partition = 0x40,
+    bad_cluster_config = 0x41,
+    message_bad_version = 0x42,
+    message_malformed = 0x43,
+    wrong_model = 0x44,
+    wrong_shard = 0x45,
+    duplicate_seat = 0x46,
+    chip_silent = 0x47,
+    chip_restarted = 0x48,
+    image_damaged = 0x49,
+    not_enough_chips = 0x4a,
+    cluster_stalled = 0x4b,
+    history_full = 0x4c,
+
+    // An image that holds one chip's part.
+    image_bad_shard = 0x50,
 };
 
 /// One line of English for `status`, without a full stop; never null, in read-only memory.

@@ -12,6 +12,7 @@
 #include "mote/image.hpp"
 #include "mote/sampler.hpp"
 #include "mote/scale.hpp"
+#include "mote/slice.hpp"
 #include "mote/status.hpp"
 
 namespace mote {
@@ -21,40 +22,18 @@ class LayerAttention;
 
 /// The points of a pass at which chips exchange what they computed. On one chip nothing travels.
 enum class Exchange : std::uint8_t {
-  embed,            // the token's embedding row
-  attention_input,  // residual: int8 blocks, scales
+  embed,            // the token's embedding row, as it stands in the image
+  attention_input,  // residual: int8 blocks, scales; not of layer 0, whose input all chips know
   heads,            // attention output: int8 blocks of head_block lanes, scales
   ffn_input,        // as attention_input
   hidden,           // silu(gate) * up: int8 blocks, scales
-  final_input,      // as attention_input
+  final_input,      // as attention_input, of the last position
   candidates,       // the best logits
 };
 
 struct Phase {
   Exchange exchange = Exchange::embed;
   std::uint32_t layer = 0;
-};
-
-/// Consecutive items that one chip owns.
-struct Range {
-  std::uint32_t first = 0;
-  std::uint32_t count = 0;
-  constexpr std::uint32_t end() const { return first + count; }
-};
-
-/// The part of every layer that one chip computes. K/V heads follow from the query heads.
-struct Slice {
-  Range heads;            // query heads
-  Range hidden_blocks;    // blocks of `block` rows of w_gate and w_up
-  Range residual_blocks;  // blocks of `block` rows of wo and w_down
-  Range vocabulary;       // rows of the classifier
-
-  static constexpr Slice whole(const ModelConfig& config) {
-    return {{0, config.n_heads},
-            {0, config.hidden_padded() / config.block},
-            {0, config.dim_padded() / config.block},
-            {0, config.vocab_size}};
-  }
 };
 
 /// The vector of one exchange for each position of a batch, whole: own blocks are computed into it,
@@ -73,6 +52,18 @@ struct BlockVectors {
   }
 };
 
+/// Embedding rows of a batch as bytes: Scale16 of the row, block factors where weights are int4,
+/// the weights. One row of the image's matrix, cut out.
+struct EmbeddingRows {
+  std::span<std::uint8_t> bytes;  // (batch, stride)
+  std::uint32_t row_bytes = 0;
+  std::uint32_t stride = 0;  // row_bytes rounded up to an even number
+
+  std::span<std::uint8_t> row(std::uint32_t position) const {
+    return bytes.subspan(std::size_t{position} * stride, row_bytes);
+  }
+};
+
 /// The forward pass over one slice. It knows no network: between `compute` and `advance` the caller
 /// makes the vector of the current exchange whole.
 class Transformer {
@@ -85,8 +76,9 @@ class Transformer {
   /// The part of it that remembers earlier positions: keys and values, or sums.
   static std::size_t state_bytes(const Image& image, const RunConfig& run, const Slice& slice);
 
-  /// `image` is open and outlives this. Fails with `bad_run_config`, `arena_too_small` or
-  /// `arena_misaligned`, and then takes nothing.
+  /// `image` is open and outlives this. Fails with `bad_run_config`, `arena_too_small`,
+  /// `arena_misaligned`, or `wrong_shard` where the image lacks rows of the slice, and then takes
+  /// nothing.
   Status init(const Image& image, const RunConfig& run, std::span<std::byte> arena,
               const Slice& slice);
   Status init(const Image& image, const RunConfig& run, std::span<std::byte> arena) {
@@ -118,15 +110,25 @@ class Transformer {
 
   // The phases, for a caller that carries blocks between chips.
 
-  /// Begins a pass over 1 to batch tokens, checked by the caller.
-  void begin(std::span<const std::uint32_t> tokens);
+  /// Begins a pass over 1 to batch tokens, checked by the caller; they must stay until its end.
+  /// Without `with_logits` it ends after the last layer, and neither `candidates` nor `logits` may
+  /// follow: what all batches of a prompt but the last need.
+  void begin(std::span<const std::uint32_t> tokens, bool with_logits = true);
+  /// `candidates` after the end of a pass.
   Phase phase() const { return phase_; }
+  /// The order of phases: the one after `phase`, which is not `candidates`.
+  static Phase next_phase(const ModelConfig& config, Phase phase, bool with_logits);
   /// Computes this chip's blocks of the current exchange, up to final_input.
   void compute();
   /// Moves on once the vector of the current exchange is whole.
   void advance();
-  /// The vector of the current exchange.
-  BlockVectors& exchange_vectors();
+  /// Positions of the batch that an exchange carries: the last for final_input, else all.
+  Range exchange_positions(Exchange exchange) const;
+  /// The vector of an exchange other than embed and candidates. Consecutive exchanges have
+  /// different memory.
+  BlockVectors& vectors(Exchange exchange);
+  const EmbeddingRows& embedding_rows() const { return embedding_; }
+  const Slice& slice() const { return slice_; }
 
  private:
   struct HeadProjections {
@@ -136,25 +138,29 @@ class Transformer {
   };
 
   void lay_out(Arena& arena);
+  void fill_decays();
   MatrixView layer_matrix(SectionKind kind) const { return image_.matrix(kind, phase_.layer + 1); }
   std::span<std::int32_t> residual(std::uint32_t index);
   Range residual_lanes() const;
 
-  void compute_embedding();
+  void copy_embedding_rows();
+  void take_embedding_rows();
   void compute_residual_blocks();
+  void quantize_residual_block(std::uint32_t index, std::uint32_t block,
+                               std::span<const std::int32_t> lanes);
   void compute_heads();
   void store_key_value(LayerAttention& attention, const HeadProjections& weights,
-                       std::uint32_t kv_head, std::uint32_t index);
+                       std::uint32_t head, std::uint32_t index);
   void attend_head(LayerAttention& attention, const HeadProjections& weights, std::uint32_t head,
                    std::uint32_t index);
   void compute_hidden();
   void add_projection(const MatrixView& matrix, const BlockVectors& input);
 
-  void take_input(const BlockVectors& vectors);
-  void take_normalized_input();
+  void take_input(const BlockVectors& vectors, std::uint32_t positions);
+  void take_normalized_input(Range positions);
   void apply_final_gains();
   ActivationView input_view(std::uint32_t index) const;
-  std::span<std::int32_t> project_head(const MatrixView& matrix, std::uint32_t head,
+  std::span<std::int32_t> project_head(const MatrixView& matrix, std::uint32_t local_head,
                                        std::uint32_t index);
   std::span<std::int64_t> turn_head(std::span<const std::int32_t> lanes, std::uint32_t position);
   std::span<std::int64_t> widen(std::span<const std::int32_t> lanes);
@@ -173,12 +179,15 @@ class Transformer {
   std::uint32_t position_ = 0;  // of the first token of the batch
   std::uint32_t count_ = 0;     // tokens of the batch
   std::uint32_t position_limit_ = 0;
+  bool with_logits_ = true;
   std::span<const std::uint32_t> tokens_;
 
   std::span<std::int32_t> residual_;     // (batch, own lanes), Q residual_fraction_bits
+  EmbeddingRows embedding_;              // (batch)
   BlockVectors input_;                   // (batch, dim)
   BlockVectors heads_;                   // (batch, n_heads * head_size)
   BlockVectors hidden_;                  // (batch, hidden_dim)
+  BlockVectors final_;                   // (1, dim) the last position of input_ with its gains
   const BlockVectors* taken_ = nullptr;  // the vectors that the kernels read now
   Multiplier final_factor_;              // of the final norm, at the last position
   std::span<std::uint32_t> scales_;      // (batch, blocks) aligned scales of `taken_`
@@ -188,6 +197,7 @@ class Transformer {
   std::span<std::int8_t> head_values_;  // (2, head_size) two queries, or a key and a value
   std::span<std::uint32_t> scores_;     // (positions that a layer attends to at most)
   std::span<Candidate> candidates_;     // (candidates)
+  std::span<std::uint32_t> decays_;     // (layers, own K/V heads); empty without linear layers
   std::span<std::byte> states_;         // of all layers, one after another
 };
 

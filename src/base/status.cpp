@@ -55,6 +55,34 @@ const char* status_text(Status status) {
       return "a sampler setting is out of range";
     case Status::cannot_rewind:
       return "a layer forgets positions, so that only a reset goes back";
+    case Status::bad_partition:
+      return "a model is cut over 1 to 64 chips, not all of weight 0";
+    case Status::bad_cluster_config:
+      return "the configuration of the cluster is out of range";
+    case Status::message_bad_version:
+      return "the other side speaks another version of the protocol";
+    case Status::message_malformed:
+      return "a message is not valid";
+    case Status::wrong_model:
+      return "the chips hold different models";
+    case Status::wrong_shard:
+      return "a chip holds another part of the model than its rank asks for";
+    case Status::duplicate_seat:
+      return "two chips claim the same seat";
+    case Status::chip_silent:
+      return "a chip has fallen silent";
+    case Status::chip_restarted:
+      return "a chip has started anew";
+    case Status::image_damaged:
+      return "the image of a chip was damaged while it ran";
+    case Status::not_enough_chips:
+      return "the chips that are left cannot hold the model";
+    case Status::cluster_stalled:
+      return "the cluster makes no progress";
+    case Status::history_full:
+      return "the text is longer than the chips can remember";
+    case Status::image_bad_shard:
+      return "the part of the model that the image says it holds is not valid";
   }
   return "unknown status";
 }

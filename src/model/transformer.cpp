@@ -21,17 +21,39 @@ BlockVectors take_vectors(Arena& arena, std::uint32_t batch, std::uint32_t colum
   return vectors;
 }
 
-/// K/V heads that the query heads of a slice read.
-std::uint32_t kv_heads_of(const ModelConfig& config, const Range& heads) {
-  if (heads.count == 0) return 0;
-  const std::uint32_t group = config.heads_per_kv_head();
-  return (heads.end() - 1) / group - heads.first / group + 1;
+/// One row of the token embedding, cut out, in bytes.
+std::uint32_t embedding_row_bytes(const MatrixView& embedding) {
+  const std::uint32_t factors = embedding.block_factors != nullptr ? embedding.blocks() : 0;
+  return static_cast<std::uint32_t>(sizeof(Scale16)) + factors + embedding.row_bytes();
 }
 
 AttentionShape attention_shape(const ModelConfig& config, const RunConfig& run,
                                const Slice& slice) {
-  const std::uint32_t kv_heads = kv_heads_of(config, slice.heads);
-  return {kv_heads * config.heads_per_kv_head(), kv_heads, config.head_size, run.context_length};
+  const std::uint32_t group = config.heads_per_kv_head();
+  const std::uint32_t kv_heads = slice.heads.kv_count(group);
+  return {kv_heads * group, kv_heads, config.head_size, run.context_length};
+}
+
+constexpr bool is_within(const Range& part, const Range& whole) {
+  return part.count == 0 || (part.first >= whole.first && part.end() <= whole.end());
+}
+
+bool is_within(const HeadSet& part, const HeadSet& whole) {
+  for (std::uint32_t i = 0; i < part.count; ++i) {
+    if (!whole.contains(part.head(i))) return false;
+  }
+  return true;
+}
+
+bool holds_rows(const Image& image, const Slice& slice) {
+  const Slice& held = image.held();
+  bool holds = is_within(slice.heads, held.heads) &&
+               is_within(slice.residual_blocks, held.residual_blocks) &&
+               is_within(slice.vocabulary, held.vocabulary);
+  for (std::uint32_t layer = 0; layer < image.config().n_layers; ++layer) {
+    holds = holds && is_within(slice.hidden(layer), held.hidden(layer));
+  }
+  return holds;
 }
 
 bool is_valid_run(const ModelConfig& config, const RunConfig& run) {
@@ -39,10 +61,10 @@ bool is_valid_run(const ModelConfig& config, const RunConfig& run) {
          run.batch <= kMaxBatch && run.candidates >= 1 && run.candidates <= config.vocab_size;
 }
 
-std::uint32_t count_causal_layers(const Image& image) {
+std::uint32_t count_layers(const Image& image, AttentionKind kind) {
   std::uint32_t count = 0;
   for (std::uint32_t layer = 1; layer <= image.config().n_layers; ++layer) {
-    if (image.layer_attention(layer).kind == AttentionKind::causal) ++count;
+    if (image.layer_attention(layer).kind == kind) ++count;
   }
   return count;
 }
@@ -73,9 +95,13 @@ void Transformer::lay_out(Arena& arena) {
       {c.dim_padded() / c.block, c.heads_dim() / c.head_block(), c.hidden_padded() / c.block});
   const std::uint32_t lanes = std::max<std::uint32_t>(c.block, c.head_size);
   residual_ = arena.take<std::int32_t>(std::size_t{run_.batch} * residual_lanes().count);
+  embedding_.row_bytes = embedding_row_bytes(image_.matrix(SectionKind::token_embedding));
+  embedding_.stride = (embedding_.row_bytes + 1) / 2 * 2;
+  embedding_.bytes = arena.take<std::uint8_t>(std::size_t{run_.batch} * embedding_.stride);
   input_ = take_vectors(arena, run_.batch, c.dim_padded(), c.block);
   heads_ = take_vectors(arena, run_.batch, c.heads_dim(), c.head_block());
   hidden_ = take_vectors(arena, run_.batch, c.hidden_padded(), c.block);
+  final_ = take_vectors(arena, 1, c.dim_padded(), c.block);
   scales_ = arena.take<std::uint32_t>(std::size_t{run_.batch} * most_blocks);
   factors_ = arena.take<Multiplier>(run_.batch);
   rows_ = arena.take<std::int32_t>(2 * std::size_t{lanes});
@@ -84,6 +110,8 @@ void Transformer::lay_out(Arena& arena) {
   const AttentionShape shape = attention_shape(c, run_, slice_);
   scores_ = arena.take<std::uint32_t>(most_scores(image_, shape));
   candidates_ = arena.take<Candidate>(run_.candidates);
+  const bool decays = count_layers(image_, AttentionKind::linear) != 0;
+  decays_ = arena.take<std::uint32_t>(decays ? std::size_t{c.n_layers} * shape.n_kv_heads : 0);
   states_ = arena.take<std::byte>(states_bytes(image_, shape, c.n_layers));
 }
 
@@ -105,6 +133,7 @@ std::size_t Transformer::state_bytes(const Image& image, const RunConfig& run, c
 Status Transformer::init(const Image& image, const RunConfig& run, std::span<std::byte> memory,
                          const Slice& slice) {
   if (!is_valid_run(image.config(), run)) return Status::bad_run_config;
+  if (!holds_rows(image, slice)) return Status::wrong_shard;
   Transformer next;
   next.image_ = image;
   next.run_ = run;
@@ -116,11 +145,32 @@ Status Transformer::init(const Image& image, const RunConfig& run, std::span<std
   // Lanes of padding stay zero for ever: no phase writes them.
   std::fill(next.input_.values.begin(), next.input_.values.end(), std::int8_t{0});
   std::fill(next.hidden_.values.begin(), next.hidden_.values.end(), std::int8_t{0});
+  std::fill(next.final_.values.begin(), next.final_.values.end(), std::int8_t{0});
+  next.fill_decays();
   constexpr std::uint32_t kEndless = 0xffffffffU;
-  next.position_limit_ = count_causal_layers(image) != 0 ? run.context_length : kEndless;
+  next.position_limit_ =
+      count_layers(image, AttentionKind::causal) != 0 ? run.context_length : kEndless;
   *this = next;
   reset();
   return Status::ok;
+}
+
+/// Those of the own K/V heads side by side, which in the image they need not be.
+void Transformer::fill_decays() {
+  const std::uint32_t group = config().heads_per_kv_head();
+  const HeadSet& heads = slice_.heads;
+  const std::uint32_t kv_heads = heads.kv_count(group);
+  for (std::uint32_t layer = 0; layer < config().n_layers; ++layer) {
+    const LayerAttentionConfig attention = image_.layer_attention(layer + 1);
+    if (attention.decays == nullptr) continue;
+    for (std::uint32_t i = 0; i < kv_heads; ++i) {
+      // Any query head of the K/V head leads to its place in the image.
+      const std::uint32_t head = std::max<std::uint32_t>(heads.kv_head(i, group) * group,
+                                                         heads.stride > group ? heads.head(i) : 0);
+      const std::uint32_t held = image_.held().heads.kv_index(head, group);
+      decays_[std::size_t{layer} * kv_heads + i] = attention.decays[held];
+    }
+  }
 }
 
 LayerAttention Transformer::layer_attention(std::uint32_t layer) {
@@ -129,7 +179,7 @@ LayerAttention Transformer::layer_attention(std::uint32_t layer) {
   const std::size_t begin = states_bytes(image_, shape, layer);
   const std::size_t bytes = LayerAttention::state_bytes(attention, shape);
   if (attention.decays != nullptr) {
-    attention.decays += slice_.heads.first / config().heads_per_kv_head();
+    attention.decays = decays_.data() + std::size_t{layer} * shape.n_kv_heads;
   }
   return {attention, shape, states_.subspan(begin, bytes)};
 }
@@ -142,7 +192,7 @@ Status Transformer::decode(std::span<const std::uint32_t> tokens) {
   if (!known) return Status::token_out_of_range;
   while (!tokens.empty()) {
     const std::size_t count = std::min<std::size_t>(tokens.size(), run_.batch);
-    begin(tokens.first(count));
+    begin(tokens.first(count), count == tokens.size());
     while (phase_.exchange != Exchange::candidates) {
       compute();
       advance();
@@ -166,17 +216,18 @@ Status Transformer::rewind(std::uint32_t position) {
     reset();
     return Status::ok;
   }
-  const bool forgets = count_causal_layers(image_) != config().n_layers;
+  const bool forgets = count_layers(image_, AttentionKind::causal) != config().n_layers;
   if (position != position_ && forgets) return Status::cannot_rewind;
   position_ = position;
   count_ = 0;
   return Status::ok;
 }
 
-void Transformer::begin(std::span<const std::uint32_t> tokens) {
+void Transformer::begin(std::span<const std::uint32_t> tokens, bool with_logits) {
   MOTE_ASSERT(!tokens.empty() && tokens.size() <= run_.batch);
   MOTE_ASSERT(tokens.size() <= position_limit_ - position_);
   tokens_ = tokens;
+  with_logits_ = with_logits;
   count_ = static_cast<std::uint32_t>(tokens.size());
   phase_ = {Exchange::embed, 0};
 }
@@ -184,7 +235,7 @@ void Transformer::begin(std::span<const std::uint32_t> tokens) {
 void Transformer::compute() {
   switch (phase_.exchange) {
     case Exchange::embed:
-      return compute_embedding();
+      return copy_embedding_rows();
     case Exchange::attention_input:
     case Exchange::ffn_input:
     case Exchange::final_input:
@@ -198,41 +249,53 @@ void Transformer::compute() {
   }
 }
 
-void Transformer::advance() {
-  switch (phase_.exchange) {
+Phase Transformer::next_phase(const ModelConfig& config, Phase phase, bool with_logits) {
+  switch (phase.exchange) {
     case Exchange::embed:
-      phase_.exchange = Exchange::attention_input;
-      break;
     case Exchange::attention_input:
-      phase_.exchange = Exchange::heads;
-      break;
+      return {Exchange::heads, phase.layer};
     case Exchange::heads:
-      add_projection(layer_matrix(SectionKind::wo), heads_);
-      phase_.exchange = Exchange::ffn_input;
-      break;
+      return {Exchange::ffn_input, phase.layer};
     case Exchange::ffn_input:
-      phase_.exchange = Exchange::hidden;
-      break;
+      return {Exchange::hidden, phase.layer};
     case Exchange::hidden:
-      add_projection(layer_matrix(SectionKind::w_down), hidden_);
-      if (phase_.layer + 1 < config().n_layers) {
-        phase_ = {Exchange::attention_input, phase_.layer + 1};
-      } else {
-        phase_ = {Exchange::final_input, 0};
-      }
-      break;
+      if (phase.layer + 1 < config.n_layers) return {Exchange::attention_input, phase.layer + 1};
+      return {with_logits ? Exchange::final_input : Exchange::candidates, 0};
     case Exchange::final_input:
-      apply_final_gains();
-      position_ += count_;
-      phase_.exchange = Exchange::candidates;
-      break;
     case Exchange::candidates:
       break;
   }
+  return {Exchange::candidates, 0};
 }
 
-BlockVectors& Transformer::exchange_vectors() {
+void Transformer::advance() {
+  MOTE_ASSERT(phase_.exchange != Exchange::candidates);
   switch (phase_.exchange) {
+    case Exchange::embed:
+      take_embedding_rows();
+      break;
+    case Exchange::heads:
+      add_projection(layer_matrix(SectionKind::wo), heads_);
+      break;
+    case Exchange::hidden:
+      add_projection(layer_matrix(SectionKind::w_down), hidden_);
+      break;
+    case Exchange::final_input:
+      apply_final_gains();
+      break;
+    default:
+      break;
+  }
+  phase_ = next_phase(config(), phase_, with_logits_);
+  if (phase_.exchange == Exchange::candidates) position_ += count_;
+}
+
+Range Transformer::exchange_positions(Exchange exchange) const {
+  return exchange == Exchange::final_input ? Range{count_ - 1, 1} : Range{0, count_};
+}
+
+BlockVectors& Transformer::vectors(Exchange exchange) {
+  switch (exchange) {
     case Exchange::heads:
       return heads_;
     case Exchange::hidden:

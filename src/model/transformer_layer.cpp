@@ -44,37 +44,71 @@ std::span<std::int32_t> Transformer::residual(std::uint32_t index) {
   return residual_.subspan(index * lanes, lanes);
 }
 
-/// residual = my_rows(embedding_row(token))
-void Transformer::compute_embedding() {
-  const MatrixView embedding = image_.matrix(SectionKind::token_embedding);
+/// Own rows of the token embedding, as bytes.
+void Transformer::copy_embedding_rows() {
+  const MatrixView matrix = image_.matrix(SectionKind::token_embedding);
+  const std::uint32_t first = image_.held().vocabulary.first;
   for (std::uint32_t i = 0; i < count_; ++i) {
-    const auto lanes = residual(i);
-    dequantize_row(lanes, embedding, tokens_[i], residual_lanes().first,
-                   static_cast<int>(config().residual_fraction_bits));
+    if (!slice_.vocabulary.contains(tokens_[i])) continue;
+    const MatrixView row = matrix.slice(tokens_[i] - first, 1);
+    std::uint8_t* out = embedding_.row(i).data();
+    out = std::copy_n(reinterpret_cast<const std::uint8_t*>(row.row_scales), sizeof(Scale16), out);
+    if (row.block_factors != nullptr) out = std::copy_n(row.block_factors, row.blocks(), out);
+    std::copy_n(row.weights, row.row_bytes(), out);
   }
 }
 
-/// input = quantize(residual); what makes it a norm is the factor of `take_normalized_input`.
-void Transformer::compute_residual_blocks() {
+/// residual = my_rows(embedding_row(token)); input = quantize(embedding_row(token)), of which all
+/// chips know every block.
+void Transformer::take_embedding_rows() {
   const std::uint32_t g = config().block;
-  const Multiplier unit = {
-      kUnitMultiplier.mantissa,
-      kUnitMultiplier.exponent - static_cast<int>(config().residual_fraction_bits)};
+  const int fraction_bits = static_cast<int>(config().residual_fraction_bits);
+  MatrixView row = image_.matrix(SectionKind::token_embedding);
   for (std::uint32_t i = 0; i < count_; ++i) {
-    const auto lanes = residual(i);
-    for (std::uint32_t b = 0; b < slice_.residual_blocks.count; ++b) {
-      const std::uint32_t block = slice_.residual_blocks.first + b;
-      const auto part = lanes.subspan(std::size_t{b} * g, block_lanes(block, g, config().dim));
-      input_.row_scales(i)[block] =
-          quantize_block_s64_s8(input_.row(i) + block * g, widen(part), unit);
+    const std::uint8_t* bytes = embedding_.row(i).data();
+    row.row_scales = reinterpret_cast<const Scale16*>(bytes);
+    bytes += sizeof(Scale16);
+    if (row.block_factors != nullptr) {
+      row.block_factors = bytes;
+      bytes += row.blocks();
+    }
+    row.weights = bytes;
+    dequantize_row(residual(i), row, 0, residual_lanes().first, fraction_bits);
+    for (std::uint32_t b = 0; b < row.blocks(); ++b) {
+      const auto lanes = rows_.first(block_lanes(b, g, config().dim));
+      dequantize_row(lanes, row, 0, b * g, fraction_bits);
+      quantize_residual_block(i, b, lanes);
     }
   }
 }
 
-/// Makes `vectors` the input of the projections that follow, for every position of the batch.
-void Transformer::take_input(const BlockVectors& vectors) {
+/// One block of input = quantize(residual); what makes it a norm is the factor of
+/// `take_normalized_input`.
+void Transformer::quantize_residual_block(std::uint32_t index, std::uint32_t block,
+                                          std::span<const std::int32_t> lanes) {
+  const Multiplier unit = {
+      kUnitMultiplier.mantissa,
+      kUnitMultiplier.exponent - static_cast<int>(config().residual_fraction_bits)};
+  input_.row_scales(index)[block] =
+      quantize_block_s64_s8(input_.row(index) + block * input_.block, widen(lanes), unit);
+}
+
+void Transformer::compute_residual_blocks() {
+  const std::uint32_t g = config().block;
+  const Range positions = exchange_positions(phase_.exchange);
+  for (std::uint32_t i = positions.first; i < positions.end(); ++i) {
+    for (std::uint32_t b = 0; b < slice_.residual_blocks.count; ++b) {
+      const std::uint32_t block = slice_.residual_blocks.first + b;
+      quantize_residual_block(
+          i, block, residual(i).subspan(std::size_t{b} * g, block_lanes(block, g, config().dim)));
+    }
+  }
+}
+
+/// Makes `vectors` the input of the projections that follow, for its first positions.
+void Transformer::take_input(const BlockVectors& vectors, std::uint32_t positions) {
   const std::uint32_t blocks = vectors.columns / vectors.block;
-  for (std::uint32_t i = 0; i < count_; ++i) {
+  for (std::uint32_t i = 0; i < positions; ++i) {
     factors_[i] = kUnitMultiplier;
     factors_[i].exponent +=
         align_scales(&scales_[std::size_t{i} * blocks], {vectors.row_scales(i), blocks});
@@ -82,11 +116,11 @@ void Transformer::take_input(const BlockVectors& vectors) {
   taken_ = &vectors;
 }
 
-/// The same for `input_`, divided by its root mean square.
-void Transformer::take_normalized_input() {
+/// The same for positions of `input_`, divided by their root mean square.
+void Transformer::take_normalized_input(Range positions) {
   const ModelConfig& c = config();
   const std::uint32_t blocks = input_.columns / input_.block;
-  for (std::uint32_t i = 0; i < count_; ++i) {
+  for (std::uint32_t i = positions.first; i < positions.end(); ++i) {
     const auto scales = scales_.subspan(std::size_t{i} * blocks, blocks);
     const int unit = align_scales(scales.data(), {input_.row_scales(i), blocks});
     factors_[i] = norm_factor(input_.row(i), scales, unit, input_.block, c.dim, c.norm_epsilon);
@@ -98,18 +132,19 @@ void Transformer::take_normalized_input() {
 /// The classifier may be the token embedding, which holds no gains: they are applied here, to the
 /// last position alone.
 void Transformer::apply_final_gains() {
-  take_normalized_input();
-  const std::uint32_t last = count_ - 1;
+  const Range last = exchange_positions(Exchange::final_input);
+  take_normalized_input(last);
   const std::uint32_t blocks = input_.columns / input_.block;
   // Its own unit is taken out again: it will be that of the new scales.
-  final_factor_ = factors_[last];
-  final_factor_.exponent -= align_scales(scales_.data(), {input_.row_scales(last), blocks});
+  final_factor_ = factors_[last.first];
+  final_factor_.exponent -= align_scales(scales_.data(), {input_.row_scales(last.first), blocks});
   const GainsView gains = image_.gains(SectionKind::final_norm);
+  std::copy_n(input_.row(last.first), input_.columns, final_.row(0));
   for (std::uint32_t b = 0; b < blocks; ++b) {
     const std::uint32_t lanes = block_lanes(b, input_.block, config().dim);
-    Scale16& scale = input_.row_scales(last)[b];
-    scale = apply_gains({input_.row(last) + b * input_.block, lanes}, scale,
-                        gains.values + b * input_.block, gains.exponent);
+    final_.row_scales(0)[b] =
+        apply_gains({final_.row(0) + b * input_.block, lanes}, input_.row_scales(last.first)[b],
+                    gains.values + b * input_.block, gains.exponent);
   }
 }
 
@@ -118,12 +153,12 @@ ActivationView Transformer::input_view(std::uint32_t index) const {
   return {taken_->row(index), &scales_[index * blocks], factors_[index]};
 }
 
-/// One head of a projection, in the first half of `rows_`, Q20.
-std::span<std::int32_t> Transformer::project_head(const MatrixView& matrix, std::uint32_t head,
-                                                  std::uint32_t index) {
+/// One head of a projection, by its place in the image, in the first half of `rows_`, Q20.
+std::span<std::int32_t> Transformer::project_head(const MatrixView& matrix,
+                                                  std::uint32_t local_head, std::uint32_t index) {
   const std::uint32_t head_size = config().head_size;
   const auto lanes = rows_.first(head_size);
-  matvec_s8_s32(lanes.data(), matrix.slice(head * head_size, head_size), input_view(index),
+  matvec_s8_s32(lanes.data(), matrix.slice(local_head * head_size, head_size), input_view(index),
                 kProjectionFractionBits);
   return lanes;
 }
@@ -163,35 +198,36 @@ Scale16 Transformer::quantize_key(std::int8_t* out, std::span<const std::int32_t
 
 /// heads = quantize(attend(rope(q), cache(rope(k), v))), for the heads of this chip.
 void Transformer::compute_heads() {
-  take_normalized_input();
+  take_normalized_input({0, count_});
   LayerAttention attention = layer_attention(phase_.layer);
   const HeadProjections weights = {layer_matrix(SectionKind::wq), layer_matrix(SectionKind::wk),
                                    layer_matrix(SectionKind::wv)};
   const std::uint32_t group = config().heads_per_kv_head();
-  const Range heads = slice_.heads;
-  for (std::uint32_t first = heads.first; first < heads.end();) {
-    const std::uint32_t kv_head = first / group;
-    const std::uint32_t end = std::min<std::uint32_t>((kv_head + 1) * group, heads.end());
+  const HeadSet& heads = slice_.heads;
+  for (std::uint32_t first = 0, end = 0; first < heads.count; first = end) {
+    // Heads that share a K/V head follow one another.
+    while (end < heads.count && heads.head(end) / group == heads.head(first) / group) ++end;
     for (std::uint32_t i = 0; i < count_; ++i) {
-      store_key_value(attention, weights, kv_head, i);
-      for (std::uint32_t head = first; head < end; ++head) {
-        attend_head(attention, weights, head, i);
+      store_key_value(attention, weights, heads.head(first), i);
+      for (std::uint32_t at = first; at < end; ++at) {
+        attend_head(attention, weights, heads.head(at), i);
       }
     }
-    first = end;
   }
 }
 
+/// Of the K/V head that query head `head` reads.
 void Transformer::store_key_value(LayerAttention& attention, const HeadProjections& weights,
-                                  std::uint32_t kv_head, std::uint32_t index) {
+                                  std::uint32_t head, std::uint32_t index) {
+  const std::uint32_t group = config().heads_per_kv_head();
+  const std::uint32_t held = image_.held().heads.kv_index(head, group);
   std::int8_t* key = head_values_.data();
   std::int8_t* value = key + config().head_size;
   const Scale16 key_scale =
-      quantize_key(key, project_head(weights.key, kv_head, index), attention, position_ + index);
+      quantize_key(key, project_head(weights.key, held, index), attention, position_ + index);
   const Scale16 value_scale = quantize_block_s64_s8(
-      value, widen(project_head(weights.value, kv_head, index)), kProjectionUnit);
-  const std::uint32_t first_kv_head = slice_.heads.first / config().heads_per_kv_head();
-  attention.store(position_ + index, kv_head - first_kv_head, {key, key_scale},
+      value, widen(project_head(weights.value, held, index)), kProjectionUnit);
+  attention.store(position_ + index, slice_.heads.kv_index(head, group), {key, key_scale},
                   {value, value_scale});
 }
 
@@ -199,7 +235,7 @@ void Transformer::attend_head(LayerAttention& attention, const HeadProjections& 
                               std::uint32_t head, std::uint32_t index) {
   const ModelConfig& c = config();
   const std::uint32_t position = position_ + index;
-  const auto lanes = project_head(weights.query, head, index);
+  const auto lanes = project_head(weights.query, image_.held().heads.index_of(head), index);
   QuantizedVector query = {head_values_.data(), {}};
   query.scale = quantize_query(head_values_.data(), lanes, attention, position);
   QuantizedVector sink_query = query;
@@ -208,9 +244,9 @@ void Transformer::attend_head(LayerAttention& attention, const HeadProjections& 
     sink_query = {values, quantize_query(values, lanes, attention, turn)};
   }
   const std::uint32_t group = c.heads_per_kv_head();
-  const std::uint32_t first_head = slice_.heads.first / group * group;
+  const std::uint32_t own_head = slice_.heads.kv_index(head, group) * group + head % group;
   WideVector wide = {wide_.first(c.head_size), {}};
-  attention.attend(wide, scores_, position, head - first_head, query, sink_query);
+  attention.attend(wide, scores_, position, own_head, query, sink_query);
 
   const std::uint32_t block = heads_.block;
   for (std::uint32_t lane = 0; lane < c.head_size; lane += block) {
@@ -222,19 +258,22 @@ void Transformer::attend_head(LayerAttention& attention, const HeadProjections& 
 
 /// hidden = quantize(silu(my_rows(w_gate, x)) * my_rows(w_up, x)), a block of rows at a time.
 void Transformer::compute_hidden() {
-  take_normalized_input();
+  take_normalized_input({0, count_});
   const std::uint32_t g = config().block;
   const MatrixView w_gate = layer_matrix(SectionKind::w_gate);
   const MatrixView w_up = layer_matrix(SectionKind::w_up);
   const Multiplier unit = {kUnitMultiplier.mantissa,
                            kUnitMultiplier.exponent - kHiddenFractionBits};
-  for (std::uint32_t b = slice_.hidden_blocks.first; b < slice_.hidden_blocks.end(); ++b) {
+  const Range blocks = slice_.hidden(phase_.layer);
+  const std::uint32_t held = image_.held().hidden(phase_.layer).first;
+  for (std::uint32_t b = blocks.first; b < blocks.end(); ++b) {
     const std::uint32_t lanes = block_lanes(b, g, config().hidden_dim);
+    const std::uint32_t row = (b - held) * g;
     std::int32_t* gate = rows_.data();
     std::int32_t* up = gate + lanes;
     for (std::uint32_t i = 0; i < count_; ++i) {
-      matvec_s8_s32(gate, w_gate.slice(b * g, lanes), input_view(i), kGateFractionBits);
-      matvec_s8_s32(up, w_up.slice(b * g, lanes), input_view(i), kGateFractionBits);
+      matvec_s8_s32(gate, w_gate.slice(row, lanes), input_view(i), kGateFractionBits);
+      matvec_s8_s32(up, w_up.slice(row, lanes), input_view(i), kGateFractionBits);
       for (std::uint32_t lane = 0; lane < lanes; ++lane) {
         wide_[lane] = swiglu_q36(gate[lane], up[lane]);
       }
@@ -246,14 +285,16 @@ void Transformer::compute_hidden() {
 
 /// residual += my_rows(matrix, input)
 void Transformer::add_projection(const MatrixView& matrix, const BlockVectors& input) {
-  take_input(input);
+  take_input(input, count_);
+  const std::uint32_t held = image_.held().residual_blocks.first;
   const std::uint32_t g = config().block;
   const int fraction_bits = static_cast<int>(config().residual_fraction_bits);
   for (std::uint32_t b = 0; b < slice_.residual_blocks.count; ++b) {
     const std::uint32_t block = slice_.residual_blocks.first + b;
     const std::uint32_t lanes = block_lanes(block, g, config().dim);
     for (std::uint32_t i = 0; i < count_; ++i) {
-      matvec_s8_s32(rows_.data(), matrix.slice(block * g, lanes), input_view(i), fraction_bits);
+      matvec_s8_s32(rows_.data(), matrix.slice((block - held) * g, lanes), input_view(i),
+                    fraction_bits);
       add_residual(residual(i).subspan(std::size_t{b} * g, lanes), rows_.data());
     }
   }
@@ -262,17 +303,18 @@ void Transformer::add_projection(const MatrixView& matrix, const BlockVectors& i
 /// Calls visit(first token, logits) for blocks of own rows of the classifier, in rising order.
 template <typename Visit>
 void Transformer::visit_logits(Visit visit) {
-  MOTE_ASSERT(phase_.exchange == Exchange::candidates && count_ > 0);
-  take_input(input_);
+  MOTE_ASSERT(phase_.exchange == Exchange::candidates && count_ > 0 && with_logits_);
+  take_input(final_, 1);
   const MatrixView classifier = image_.matrix(SectionKind::classifier);
-  ActivationView last = input_view(count_ - 1);
+  const std::uint32_t held = image_.held().vocabulary.first;
+  ActivationView last = input_view(0);
   last.factor.mantissa = final_factor_.mantissa;
   last.factor.exponent += final_factor_.exponent - kUnitMultiplier.exponent;
   std::int32_t logits[kLogitRows];
   const Range vocabulary = slice_.vocabulary;
   for (std::uint32_t row = vocabulary.first; row < vocabulary.end(); row += kLogitRows) {
     const std::uint32_t rows = std::min<std::uint32_t>(kLogitRows, vocabulary.end() - row);
-    matvec_s8_s32(logits, classifier.slice(row, rows), last, kLogitFractionBits);
+    matvec_s8_s32(logits, classifier.slice(row - held, rows), last, kLogitFractionBits);
     visit(row, std::span<std::int32_t>(logits, rows));
   }
 }

@@ -42,7 +42,7 @@ inline std::vector<Slice> split(const ModelConfig& config,
   const auto vocabulary = cut(whole.vocabulary.count, weights);
   std::vector<Slice> slices;
   for (std::size_t i = 0; i < weights.size(); ++i) {
-    slices.push_back({heads[i], hidden[i], residual[i], vocabulary[i]});
+    slices.push_back({{heads[i].first, heads[i].count}, hidden[i], residual[i], vocabulary[i], {}});
   }
   return slices;
 }
@@ -63,7 +63,7 @@ class SlicedModel {
     for (auto& chip : chips_) (*chip)->begin(tokens);
     while (chip(0).phase().exchange != Exchange::candidates) {
       for (auto& chip : chips_) (*chip)->compute();
-      gather(tokens.size());
+      gather(tokens);
       for (auto& chip : chips_) (*chip)->advance();
     }
   }
@@ -87,40 +87,54 @@ class SlicedModel {
   }
 
  private:
-  /// Blocks of the current exchange that a chip owns.
-  Range own_blocks(const Slice& slice) {
+  /// Whether a chip owns a block of the current exchange.
+  bool owns(const Slice& slice, std::uint32_t block) {
     const ModelConfig& config = chip(0).config();
-    const std::uint32_t blocks_per_head = config.head_size / config.head_block();
-    switch (chip(0).phase().exchange) {
+    const Phase phase = chip(0).phase();
+    switch (phase.exchange) {
       case Exchange::heads:
-        return {slice.heads.first * blocks_per_head, slice.heads.count * blocks_per_head};
+        return slice.heads.contains(block / (config.head_size / config.head_block()));
       case Exchange::hidden:
-        return slice.hidden_blocks;
-      case Exchange::embed:  // each chip reads its lanes from its own image
-      case Exchange::candidates:
-        return {};
+        return slice.hidden(phase.layer).contains(block);
       default:
-        return slice.residual_blocks;
+        return slice.residual_blocks.contains(block);
     }
   }
 
-  void gather(std::size_t count) {
+  void gather(std::span<const std::uint32_t> tokens) {
     for (std::size_t from = 0; from < chips_.size(); ++from) {
       for (std::size_t to = 0; to < chips_.size(); ++to) {
         if (from == to) continue;
-        for (std::uint32_t i = 0; i < count; ++i) copy_blocks(to, from, i);
+        if (chip(0).phase().exchange == Exchange::embed) {
+          copy_embeddings(to, from, tokens);
+        } else {
+          copy_vectors(to, from);
+        }
       }
     }
   }
 
-  void copy_blocks(std::size_t to, std::size_t from, std::uint32_t index) {
-    const BlockVectors& source = chip(from).exchange_vectors();
-    BlockVectors& target = chip(to).exchange_vectors();
-    const Range own = own_blocks(slices_[from]);
-    std::copy_n(source.row(index) + own.first * source.block, own.count * source.block,
-                target.row(index) + own.first * target.block);
-    std::copy_n(source.row_scales(index) + own.first, own.count,
-                target.row_scales(index) + own.first);
+  void copy_embeddings(std::size_t to, std::size_t from, std::span<const std::uint32_t> tokens) {
+    for (std::uint32_t i = 0; i < tokens.size(); ++i) {
+      if (!slices_[from].vocabulary.contains(tokens[i])) continue;
+      std::ranges::copy(chip(from).embedding_rows().row(i),
+                        chip(to).embedding_rows().row(i).begin());
+    }
+  }
+
+  void copy_vectors(std::size_t to, std::size_t from) {
+    const Exchange exchange = chip(0).phase().exchange;
+    const BlockVectors& source = chip(from).vectors(exchange);
+    BlockVectors& target = chip(to).vectors(exchange);
+    const Range positions = chip(from).exchange_positions(exchange);
+    for (std::uint32_t i = positions.first; i < positions.end(); ++i) {
+      for (std::uint32_t b = 0; b < source.columns / source.block; ++b) {
+        if (!owns(slices_[from], b)) continue;
+        std::copy_n(source.row(i) + b * source.block, source.block,
+                    target.row(i) + b * target.block);
+        target.row_scales(i)[b] = source.row_scales(i)[b];
+      }
+    }
   }
 
   std::vector<Slice> slices_;
