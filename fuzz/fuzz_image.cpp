@@ -39,17 +39,31 @@ void encode_some_text(const mote::Tokenizer& tokenizer) {
   for (std::size_t i = 1; i < count; ++i) tokenizer.decode(tokens[i - 1], tokens[i]);
 }
 
+/// One chip alone: the blocks of the others stay what they are.
+void run_shard(mote::Transformer& model, std::span<const std::uint32_t> token) {
+  model.begin(token);
+  while (model.phase().exchange != mote::Exchange::candidates) {
+    model.compute();
+    model.advance();
+  }
+}
+
 void run_two_tokens(const mote::Image& image) {
   const mote::RunConfig run = {std::min<std::uint32_t>(image.config().context_length, 2), 1, 1};
-  const std::size_t bytes = mote::Transformer::arena_bytes(image, run);
+  const std::size_t bytes = mote::Transformer::arena_bytes(image, run, image.held());
   if (bytes > kArenaLimit) return;
   std::vector<std::max_align_t> arena(bytes / sizeof(std::max_align_t) + 1);
   mote::Transformer model;
   const std::span memory(reinterpret_cast<std::byte*>(arena.data()), bytes);
-  if (model.init(image, run, memory) != mote::Status::ok) __builtin_trap();
+  if (model.init(image, run, memory, image.held()) != mote::Status::ok) __builtin_trap();
   mote::Sampler sampler;
   std::uint32_t token = 0;
   for (std::uint32_t i = 0; i < run.context_length; ++i) {
+    if (image.is_shard()) {
+      run_shard(model, {&token, 1});
+      token = std::min<std::uint32_t>(image.held().vocabulary.first, image.config().vocab_size - 1);
+      continue;
+    }
     if (model.decode({&token, 1}) != mote::Status::ok) __builtin_trap();
     token = sampler.sample(model.candidates(sampler));
   }

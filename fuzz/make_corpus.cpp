@@ -5,7 +5,12 @@
 #include <fstream>
 
 #include "convert/convert.hpp"
+#include "mote/partition.hpp"
+#include "run/engine.hpp"
+#include "shard/shard_section.hpp"
+#include "shard/shard_writer.hpp"
 #include "support/llama2c_writer.hpp"
+#include "support/mapped_file.hpp"
 #include "synthetic/synthetic_checkpoint.hpp"
 
 namespace {
@@ -42,6 +47,24 @@ void write_image(const std::filesystem::path& path, mote::WeightFormat weights, 
                                  mote::host::make_synthetic_vocabulary(shape.vocab_size), options);
 }
 
+/// The image at `whole_path` cut over three chips: one with the tokenizer, one without, and one
+/// that has no row of anything.
+void write_shards(const std::filesystem::path& folder, const std::filesystem::path& whole_path) {
+  const std::vector<std::uint8_t> weights = {1, 1, 0};
+  const mote::host::MappedFile file(whole_path.string());
+  const mote::Image whole =
+      mote::host::open_image(whole_path.string(), file.bytes(), mote::Verify::full);
+  std::vector<mote::Range> table(mote::Partition::table_count(whole.config(), 3));
+  mote::Partition partition;
+  mote::host::check(partition.init(whole.config(), mote::HeadPolicy::round_robin, weights, table),
+                    "partition");
+  for (std::uint32_t rank = 0; rank < 3; ++rank) {
+    const std::string name = "shard" + std::to_string(rank) + ".mote";
+    mote::host::write_shard((folder / name).string(), whole,
+                            mote::host::describe_shard(whole, partition, weights, rank));
+  }
+}
+
 bool write_image_seeds(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   write_image(folder / "int8.mote", mote::WeightFormat::int8, false);
@@ -50,6 +73,7 @@ bool write_image_seeds(const std::filesystem::path& folder) {
               {mote::AttentionKind::sliding_window, 2, 1, {}});
   write_image(folder / "linear.mote", mote::WeightFormat::int4, false,
               {mote::AttentionKind::linear, 0, 0, {60000}});
+  write_shards(folder, folder / "linear.mote");
   return true;
 }
 

@@ -11,6 +11,7 @@
 #include "mote/transformer.hpp"
 #include "run/engine.hpp"
 #include "run/image_summary.hpp"
+#include "shard/shard_summary.hpp"
 #include "support/error.hpp"
 #include "support/mapped_file.hpp"
 
@@ -58,7 +59,7 @@ struct ArenaRow {
   std::size_t state_bytes = 0;
 };
 
-/// One chip, one token at a time, greedy: the least that the model needs.
+/// What the image holds on one chip, one token at a time, greedy: the least that it needs.
 std::vector<ArenaRow> arena_rows(const Image& image, std::vector<std::uint32_t> lengths) {
   const ModelConfig& config = image.config();
   if (lengths.empty()) {
@@ -74,16 +75,10 @@ std::vector<ArenaRow> arena_rows(const Image& image, std::vector<std::uint32_t> 
                               config.context_length));
     }
     const RunConfig run = {length, 1, 1};
-    rows.push_back({length, Transformer::arena_bytes(image, run),
-                    Transformer::state_bytes(image, run, Slice::whole(config))});
+    rows.push_back({length, Transformer::arena_bytes(image, run, image.held()),
+                    Transformer::state_bytes(image, run, image.held())});
   }
   return rows;
-}
-
-std::string hex(std::span<const std::uint8_t> bytes) {
-  std::string text;
-  for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
-  return text;
 }
 
 void print_json(const InspectOptions& options, const Image& image,
@@ -91,7 +86,7 @@ void print_json(const InspectOptions& options, const Image& image,
   const ImageSummary summary = summarize(image);
   Json json = {{"file", options.model},
                {"format_version", kImageVersion},
-               {"content_hash", hex(image.content_hash())},
+               {"content_hash", hex_text(image.content_hash())},
                {"metadata", Json::object()},
                {"config", Json::object()},
                {"parameters", summary.parameters},
@@ -117,12 +112,18 @@ void print_json(const InspectOptions& options, const Image& image,
                                 {"offset", s.offset},
                                 {"bytes", s.bytes}});
   }
+  if (image.is_shard()) json["shard"] = shard_json(image);
   for (const ArenaRow& row : rows) {
     json["arena"].push_back({{"context_length", row.context_length},
                              {"arena_bytes", row.arena_bytes},
                              {"state_bytes", row.state_bytes}});
   }
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+void print_shard(const Image& image) {
+  if (!image.is_shard()) return;
+  for (const auto& [name, value] : shard_fields(image)) fmt::print("  {:<22} {}\n", name, value);
 }
 
 void print_text(const InspectOptions& options, const Image& image,
@@ -133,7 +134,8 @@ void print_text(const InspectOptions& options, const Image& image,
     const std::string value = metadata_value(image, key);
     if (!value.empty()) fmt::print("  {:<22} {}\n", key, value);
   }
-  fmt::print("  {:<22} {}\n", "content hash", hex(image.content_hash()));
+  fmt::print("  {:<22} {}\n", "content hash", hex_text(image.content_hash()));
+  print_shard(image);
   for (const auto& [name, value] : config_fields(image.config())) {
     fmt::print("  {:<22} {}\n", name, value);
   }
@@ -161,7 +163,10 @@ void print_text(const InspectOptions& options, const Image& image,
 void inspect(const InspectOptions& options) {
   const MappedFile file(options.model);
   const Image image = open_image(options.model, file.bytes(), Verify::full);
-  open_tokenizer(options.model, image);  // refuses what could not run
+  // Refuses what could not run; of the shards only that of rank 0 has a tokenizer.
+  Section tokenizer;
+  const bool has_tokenizer = image.find(tokenizer, SectionKind::tokenizer, 0);
+  if (has_tokenizer || !image.is_shard()) open_tokenizer(options.model, image);
   const auto rows = arena_rows(image, options.context_lengths);
   return options.json ? print_json(options, image, rows) : print_text(options, image, rows);
 }

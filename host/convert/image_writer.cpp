@@ -91,6 +91,8 @@ std::vector<std::uint8_t> encode_header(const std::vector<Section>& sections,
 ImageWriter::ImageWriter(const std::string& path, std::vector<Section> sections)
     : file_(path), sections_(std::move(sections)) {
   image_bytes_ = layout_sections(sections_, path);
+  // A last section of no bytes may begin behind the last byte that is written.
+  file_.resize(image_bytes_);
 }
 
 void ImageWriter::write(std::span<const std::uint8_t> bytes, int exponent) {

@@ -25,6 +25,15 @@ RunConfig run_config(const std::string& path, const ModelConfig& config,
   return run;
 }
 
+Image open_whole(const std::string& path, std::span<const std::uint8_t> bytes, Verify verify) {
+  const Image image = open_image(path, bytes, verify);
+  if (image.is_shard()) {
+    throw Error(fmt::format("{}: holds the part of rank {} of {} chips; a whole model is needed",
+                            path, image.shard().rank, image.shard().chips));
+  }
+  return image;
+}
+
 }  // namespace
 
 void check(Status status, const std::string& what) {
@@ -50,7 +59,7 @@ Tokenizer open_tokenizer(const std::string& path, const Image& image) {
 Engine::Engine(const std::string& path, const EngineOptions& options)
     : path_(path),
       file_(path),
-      image_(open_image(path, file_.bytes(), options.verify)),
+      image_(open_whole(path, file_.bytes(), options.verify)),
       tokenizer_(open_tokenizer(path, image_)) {
   const RunConfig run = run_config(path, image_.config(), options);
   arena_bytes_ = Transformer::arena_bytes(image_, run);
@@ -61,13 +70,18 @@ Engine::Engine(const std::string& path, const EngineOptions& options)
         path);
 }
 
-std::vector<std::uint32_t> Engine::encode(std::string_view text, EncodeOptions options) const {
+std::vector<std::uint32_t> encode(const Tokenizer& tokenizer, const std::string& path,
+                                  std::string_view text, EncodeOptions options) {
   std::vector<std::uint32_t> tokens(Tokenizer::max_tokens(text.size()));
   std::vector<std::uint32_t> scratch(tokens.size());
   std::size_t count = 0;
-  check(tokenizer_.encode(tokens, count, scratch, text, options), path_);
+  check(tokenizer.encode(tokens, count, scratch, text, options), path);
   tokens.resize(count);
   return tokens;
+}
+
+std::vector<std::uint32_t> Engine::encode(std::string_view text, EncodeOptions options) const {
+  return host::encode(tokenizer_, path_, text, options);
 }
 
 void Engine::decode(std::span<const std::uint32_t> tokens) {

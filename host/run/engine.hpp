@@ -58,4 +58,8 @@ Image open_image(const std::string& path, std::span<const std::uint8_t> bytes, V
 /// Opens the tokenizer of `image`, whose vocabulary must be the model's.
 Tokenizer open_tokenizer(const std::string& path, const Image& image);
 
+/// `Tokenizer::encode`, its errors thrown.
+std::vector<std::uint32_t> encode(const Tokenizer& tokenizer, const std::string& path,
+                                  std::string_view text, EncodeOptions options);
+
 }  // namespace mote::host

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace mote::host {
 namespace {
 
@@ -22,6 +24,8 @@ const char* kind_name(SectionKind kind) {
       return "classifier";
     case SectionKind::final_norm:
       return "final_norm";
+    case SectionKind::shard:
+      return "shard";
     case SectionKind::wq:
       return "wq";
     case SectionKind::wk:
@@ -80,7 +84,9 @@ ImageSummary summarize(const Image& image) {
       summary.parameters += std::uint64_t{section.rows} * section.columns;
     }
     const bool is_only_looked_up = section.kind == SectionKind::token_embedding && has_classifier;
-    summary.bytes_per_token += is_only_looked_up ? section.bytes / section.rows : section.bytes;
+    // A shard may have no row of the vocabulary.
+    const std::uint32_t looked_up = section.bytes / std::max<std::uint32_t>(section.rows, 1);
+    summary.bytes_per_token += is_only_looked_up ? looked_up : section.bytes;
   }
   return summary;
 }
@@ -93,6 +99,12 @@ std::string weight_formats(const Image& image) {
     has_int4 |= image.section(i).format == WeightFormat::int4;
   }
   return has_int8 && has_int4 ? "int8 + int4" : has_int4 ? "int4" : "int8";
+}
+
+std::string hex_text(std::span<const std::uint8_t> bytes) {
+  std::string text;
+  for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
 }
 
 std::string metadata_value(const Image& image, std::string_view key) {

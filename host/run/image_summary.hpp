@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "mote/image.hpp"
@@ -27,6 +28,9 @@ ImageSummary summarize(const Image& image);
 
 /// "int8", "int4" or "int8 + int4": the formats of the image's matrices.
 std::string weight_formats(const Image& image);
+
+/// Two digits a byte.
+std::string hex_text(std::span<const std::uint8_t> bytes);
 
 /// The value of `key` in the metadata; empty where it has none.
 std::string metadata_value(const Image& image, std::string_view key);

@@ -27,6 +27,10 @@ void OutputFile::fail(const char* action) const {
   throw Error(path_ + ": cannot " + action + ": " + std::strerror(errno));
 }
 
+void OutputFile::resize(std::uint64_t bytes) {
+  if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0) fail("write");
+}
+
 void OutputFile::write_at(std::uint64_t offset, std::span<const std::uint8_t> bytes) {
   while (!bytes.empty()) {
     const ssize_t count = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));

@@ -21,6 +21,8 @@ class OutputFile {
 
   /// Bytes between two writes that nobody wrote are zero.
   void write_at(std::uint64_t offset, std::span<const std::uint8_t> bytes);
+  /// Makes the file so long; what nobody wrote is zero.
+  void resize(std::uint64_t bytes);
   /// Fills `out` with what was written before.
   void read_at(std::span<std::uint8_t> out, std::uint64_t offset) const;
   void commit();

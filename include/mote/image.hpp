@@ -10,6 +10,7 @@
 #include "mote/config.hpp"
 #include "mote/matrix.hpp"
 #include "mote/scale.hpp"
+#include "mote/slice.hpp"
 #include "mote/status.hpp"
 
 namespace mote {
@@ -24,6 +25,9 @@ inline constexpr std::uint32_t kSectionEntryBytes = 32;
 inline constexpr std::uint32_t kConfigSectionBytes = 64;
 /// Of the attention section, before the decays.
 inline constexpr std::uint32_t kAttentionHeaderBytes = 16;
+/// Of the shard section, before the hidden ranges; and of each of these.
+inline constexpr std::uint32_t kShardHeaderBytes = 144;
+inline constexpr std::uint32_t kShardRangeBytes = 8;
 
 /// Sections of the whole model have layer 0; those of layer l have layer l + 1. The table is
 /// sorted by (layer, kind).
@@ -35,6 +39,7 @@ enum class SectionKind : std::uint16_t {
   token_embedding = 5,
   classifier = 6,  // absent where the token embedding serves
   final_norm = 7,
+  shard = 8,  // absent where the image holds the whole model
   wq = 17,
   wk = 18,
   wv = 19,
@@ -59,6 +64,16 @@ struct Section {
   std::int8_t exponent = 0;  // unit of the row scales or of the gains: 2^exponent
 };
 
+/// What a shard says of itself. What it refers to are the image's bytes.
+struct ShardInfo {
+  std::uint32_t rank = 0;
+  std::uint32_t chips = 1;
+  HeadPolicy policy = HeadPolicy::contiguous;
+  std::span<const std::uint8_t> weights;  // (chips) relative speeds
+  std::span<const std::uint8_t> model;    // (32) content hash of the whole image; empty in it
+  Slice slice;
+};
+
 /// Where the three parts of a weight section lie; the order is scales, factors, weights.
 struct MatrixLayout {
   std::uint64_t factors_offset = 0;  // from the beginning of the section
@@ -79,13 +94,28 @@ class Image {
  public:
   /// Validates `bytes` and points into them. `bytes` must begin at a multiple of
   /// `kSectionAlignment`. On failure the view is unchanged. The tokenizer's contents are checked by
-  /// `Tokenizer::open`.
+  /// `Tokenizer::open`; a shard may have none.
   Status open(std::span<const std::uint8_t> bytes, Verify verify = Verify::full);
+
+  /// Whether each section still has its checksum: `image_bad_section_crc` where one does not.
+  Status verify() const;
 
   const ModelConfig& config() const { return config_; }
   std::span<const std::uint8_t> bytes() const { return bytes_; }
-  /// SHA-256 over the file; the model's identity.
+  /// SHA-256 over the file; its identity.
   std::span<const std::uint8_t, 32> content_hash() const;
+
+  /// True where the image holds one chip's part of a model.
+  bool is_shard() const { return !shard_.model.empty(); }
+  /// What a shard says of itself; rank 0 of 1, of weight 1, where the image is whole.
+  const ShardInfo& shard() const { return shard_; }
+  /// The rows that the image holds: every matrix has these alone, in rising order. Of wk, wv and
+  /// the decays it has the K/V heads of `held().heads`.
+  const Slice& held() const { return shard_.slice; }
+  /// The content hash of the whole model: that of a shard's origin, or the image's own.
+  std::span<const std::uint8_t, 32> model_hash() const {
+    return is_shard() ? shard_.model.first<32>() : content_hash();
+  }
 
   std::uint32_t section_count() const { return section_count_; }
   /// `index` < section_count().
@@ -99,7 +129,8 @@ class Image {
   /// classifier is the token embedding where the image has no other.
   MatrixView matrix(SectionKind kind, std::uint32_t layer = 0) const;
   GainsView gains(SectionKind kind, std::uint32_t layer = 0) const;
-  /// How a layer attends; `layer` counts from 1.
+  /// How a layer attends; `layer` counts from 1. The decays are those of the K/V heads that the
+  /// image holds.
   LayerAttentionConfig layer_attention(std::uint32_t layer) const;
   /// Turns per position as a fraction of 2^32. // (head_size / 2)
   const std::uint32_t* rope_frequencies() const;
@@ -110,6 +141,7 @@ class Image {
   std::span<const std::uint8_t> bytes_;
   std::uint32_t section_count_ = 0;
   ModelConfig config_;
+  ShardInfo shard_;
 };
 
 }  // namespace mote

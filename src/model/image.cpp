@@ -4,6 +4,8 @@
 #include <cstddef>
 
 #include "base/assert.hpp"
+#include "base/crc32.hpp"
+#include "model/image_shard.hpp"
 #include "model/image_validate.hpp"
 #include "mote/arena.hpp"
 
@@ -35,10 +37,22 @@ Status Image::open(std::span<const std::uint8_t> bytes, Verify verify) {
   if (status != Status::ok) return status;
   status = decode_config(image.config_, image.section_bytes(SectionKind::config));
   if (status != Status::ok) return status;
+  status = decode_shard(image.shard_, image);
+  if (status != Status::ok) return status;
   status = check_sections(image);
   if (status == Status::ok && verify == Verify::full) status = check_contents(image);
   if (status == Status::ok) *this = image;
   return status;
+}
+
+Status Image::verify() const {
+  for (std::uint32_t i = 0; i < section_count_; ++i) {
+    const Section section = this->section(i);
+    if (crc32(bytes_.subspan(section.offset, section.bytes)) != section.crc) {
+      return Status::image_bad_section_crc;
+    }
+  }
+  return Status::ok;
 }
 
 std::span<const std::uint8_t, 32> Image::content_hash() const {

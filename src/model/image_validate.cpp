@@ -8,6 +8,7 @@
 #include "base/bytes.hpp"
 #include "base/crc32.hpp"
 #include "base/sha256.hpp"
+#include "model/image_shard.hpp"
 #include "mote/arena.hpp"
 
 namespace mote {
@@ -16,10 +17,6 @@ namespace {
 constexpr std::size_t kHeaderCrcOffset = 20;
 constexpr std::size_t kContentHashOffset = 32;
 constexpr std::array<std::uint8_t, 32> kZeros{};
-
-bool is_zero(std::span<const std::uint8_t> bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
-}
 
 /// CRC-32 of header and table with the checksum's own field taken as zero.
 std::uint32_t header_crc(std::span<const std::uint8_t> head) {
@@ -55,59 +52,53 @@ Status check_header(std::uint32_t& section_count, std::span<const std::uint8_t> 
   return reserved_zero ? Status::ok : Status::image_bad_section_table;
 }
 
-/// What one kind of section must look like for a configuration.
+/// What one kind of section must look like for a configuration; rows follow from what is held.
 struct Expected {
-  std::uint32_t rows = 0;
   std::uint32_t columns = 0;
   std::uint32_t block = 0;          // 0: not a matrix
   std::uint32_t element_bytes = 0;  // raw arrays of `columns` elements; 0: free size
 };
 
 bool expected_section(Expected& expected, SectionKind kind, const ModelConfig& c) {
-  const std::uint32_t g = c.block;
   switch (kind) {
     case SectionKind::config:
     case SectionKind::metadata:
     case SectionKind::tokenizer:
+    case SectionKind::shard:
     case SectionKind::attention:
       expected = {};
       return true;
     case SectionKind::rope_frequencies:
-      expected = {0, c.head_size / 2, 0, 4};
+      expected = {c.head_size / 2, 0, 4};
+      return true;
+    case SectionKind::final_norm:
+      expected = {c.dim, 0, 2};
       return true;
     case SectionKind::token_embedding:
     case SectionKind::classifier:
-      expected = {c.vocab_size, c.dim, g, 0};
-      return true;
-    case SectionKind::final_norm:
-      expected = {0, c.dim, 0, 2};
-      return true;
     case SectionKind::wq:
-      expected = {c.heads_dim(), c.dim, g, 0};
-      return true;
     case SectionKind::wk:
     case SectionKind::wv:
-      expected = {c.kv_dim(), c.dim, g, 0};
-      return true;
-    case SectionKind::wo:
-      expected = {c.dim, c.heads_dim(), c.head_block(), 0};
-      return true;
     case SectionKind::w_gate:
     case SectionKind::w_up:
-      expected = {c.hidden_dim, c.dim, g, 0};
+      expected = {c.dim, c.block, 0};
+      return true;
+    case SectionKind::wo:
+      expected = {c.heads_dim(), c.head_block(), 0};
       return true;
     case SectionKind::w_down:
-      expected = {c.dim, c.hidden_dim, g, 0};
+      expected = {c.hidden_dim, c.block, 0};
       return true;
   }
   return false;
 }
 
-bool has_valid_attention(std::span<const std::uint8_t> section, const ModelConfig& config) {
+/// `kv_heads` are those that the image holds.
+bool has_valid_attention(std::span<const std::uint8_t> section, std::uint32_t kv_heads) {
   if (section.size() < kAttentionHeaderBytes || !is_zero(section.subspan(12, 4))) return false;
   const LayerAttentionConfig attention = decode_attention(section);
   const bool is_linear = attention.kind == AttentionKind::linear;
-  const std::size_t decays = is_linear ? config.n_kv_heads : 0;
+  const std::size_t decays = is_linear ? kv_heads : 0;
   if (section.size() != kAttentionHeaderBytes + decays * sizeof(std::uint32_t)) return false;
   if (attention.kind == AttentionKind::sliding_window) {
     return attention.window >= 1 && attention.sinks <= kMaxSinks &&
@@ -119,10 +110,12 @@ bool has_valid_attention(std::span<const std::uint8_t> section, const ModelConfi
                      [](std::uint32_t decay) { return decay >= 1 && decay <= (1U << 16); });
 }
 
-bool has_expected_shape(const Section& section, const ModelConfig& config) {
+bool has_expected_shape(const Section& section, const Image& image) {
   Expected expected;
-  if (!expected_section(expected, section.kind, config)) return false;
-  if (section.rows != expected.rows || section.columns != expected.columns ||
+  if (!expected_section(expected, section.kind, image.config())) return false;
+  const std::uint32_t rows =
+      held_row_count(section.kind, section.layer, image.config(), image.held());
+  if (section.rows != rows || section.columns != expected.columns ||
       section.block != expected.block) {
     return false;
   }
@@ -214,30 +207,34 @@ LayerAttentionConfig decode_attention(std::span<const std::uint8_t> section) {
 }
 
 Status check_sections(const Image& image) {
-  constexpr std::array kOnce = {SectionKind::config,          SectionKind::metadata,
-                                SectionKind::tokenizer,       SectionKind::rope_frequencies,
-                                SectionKind::token_embedding, SectionKind::final_norm};
+  constexpr std::array kOnce = {SectionKind::config, SectionKind::metadata,
+                                SectionKind::rope_frequencies, SectionKind::token_embedding,
+                                SectionKind::final_norm};
   constexpr std::array kPerLayer = {SectionKind::wq,    SectionKind::wk,     SectionKind::wv,
                                     SectionKind::wo,    SectionKind::w_gate, SectionKind::w_up,
                                     SectionKind::w_down};
   Section section;
-  std::size_t optional = image.find(section, SectionKind::classifier, 0) ? 1 : 0;
+  const bool has_tokenizer = image.find(section, SectionKind::tokenizer, 0);
+  if (!has_tokenizer && !image.is_shard()) return Status::image_section_missing;
+  std::size_t optional = (has_tokenizer ? 1 : 0) + (image.is_shard() ? 1 : 0) +
+                         (image.find(section, SectionKind::classifier, 0) ? 1 : 0);
   for (const SectionKind kind : kOnce) {
     if (!image.find(section, kind, 0)) return Status::image_section_missing;
   }
+  const std::uint32_t kv_heads = image.held().heads.kv_count(image.config().heads_per_kv_head());
   for (std::uint32_t layer = 1; layer <= image.config().n_layers; ++layer) {
     for (const SectionKind kind : kPerLayer) {
       if (!image.find(section, kind, layer)) return Status::image_section_missing;
     }
     if (!image.find(section, SectionKind::attention, layer)) continue;
     const auto bytes = image.bytes().subspan(section.offset, section.bytes);
-    if (!has_valid_attention(bytes, image.config())) return Status::image_bad_attention;
+    if (!has_valid_attention(bytes, kv_heads)) return Status::image_bad_attention;
     ++optional;
   }
   const std::size_t demanded = kOnce.size() + kPerLayer.size() * image.config().n_layers + optional;
   if (image.section_count() != demanded) return Status::image_bad_section_table;
   for (std::uint32_t i = 0; i < image.section_count(); ++i) {
-    if (!has_expected_shape(image.section(i), image.config())) return Status::image_bad_shape;
+    if (!has_expected_shape(image.section(i), image)) return Status::image_bad_shape;
   }
   return Status::ok;
 }

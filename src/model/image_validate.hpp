@@ -2,12 +2,17 @@
 // The door of the image: everything that SPEC.md demands is checked here, once.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
 #include "mote/image.hpp"
 
 namespace mote {
+
+inline bool is_zero(std::span<const std::uint8_t> bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+}
 
 /// One row of the section table at `bytes`, 32 long.
 Section decode_section(std::span<const std::uint8_t> bytes);
@@ -22,7 +27,7 @@ Status decode_config(ModelConfig& config, std::span<const std::uint8_t> section)
 LayerAttentionConfig decode_attention(std::span<const std::uint8_t> section);
 
 /// Every section that `image.config()` demands is there, with the shape and size that follow from
-/// it, and no other.
+/// it and from what `image.held()` says, and no other.
 Status check_sections(const Image& image);
 
 /// The checksum of each section, the zeros between them, then the content hash.

@@ -286,7 +286,9 @@ TEST(ImageValidate, refuses_every_other_section) {
       const auto is_extra = [&](const Part& part) {
         return key(part.section) == key(extra.section);
       };
-      const bool may_be_there = kind == 25 && layer >= 1 && layer <= 2;  // attention
+      // Shard and attention.
+      const bool may_be_there =
+          (kind == 8 && layer == 0) || (kind == 25 && layer >= 1 && layer <= 2);
       if (may_be_there || std::ranges::any_of(all, is_extra)) continue;
       std::vector<Part> parts = all;
       parts.push_back(extra);
