@@ -17,6 +17,7 @@ set(MOTE_SOURCES
     attention/sliding_window.cpp
     model/candidates.cpp
     model/image.cpp
+    model/image_shard.cpp
     model/image_validate.cpp
     model/layer_attention.cpp
     model/sampler.cpp
@@ -24,4 +25,14 @@ set(MOTE_SOURCES
     model/tokenizer_encode.cpp
     model/transformer.cpp
     model/transformer_layer.cpp
-    model/utf8_stream.cpp)
+    model/utf8_stream.cpp
+    cluster/all_gather.cpp
+    cluster/coordinator.cpp
+    cluster/frame.cpp
+    cluster/message.cpp
+    cluster/message_payload.cpp
+    cluster/node.cpp
+    cluster/node_receive.cpp
+    cluster/node_transmit.cpp
+    cluster/partition.cpp
+    cluster/share.cpp)

@@ -96,6 +96,8 @@ class Sampler {
   /// Tells the sampler a token of the text, given or sampled.
   void accept(std::uint32_t token);
   void clear_history() { history_count_ = 0; }
+  /// Leaves the generator where it stands after `draws` calls of `sample`, to go on with a text.
+  void skip(std::uint32_t draws);
 
   /// Begins a pass over the logits in rising order of token: `penalize` then gets them in blocks.
   void begin_logits();

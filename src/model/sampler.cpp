@@ -64,6 +64,11 @@ void Sampler::accept(std::uint32_t token) {
   ++history_count_;
 }
 
+void Sampler::skip(std::uint32_t draws) {
+  if (config_.temperature_q16 == 0) return;
+  for (std::uint32_t i = 0; i < draws; ++i) random_.next();
+}
+
 // Sorted by insertion: 64 tokens at most, of which few are new to each other.
 void Sampler::begin_logits() {
   recent_count_ = 0;

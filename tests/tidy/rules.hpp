@@ -32,11 +32,12 @@ inline constexpr std::array<std::string_view, 5> kLayers = {"base", "kernels", "
                                                             "cluster"};
 
 /// The layer that each public header belongs to.
-inline constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kPublicHeaders = {{
+inline constexpr std::array<std::pair<std::string_view, std::string_view>, 17> kPublicHeaders = {{
     {"arena.hpp", "base"},
     {"config.hpp", "base"},
     {"matrix.hpp", "base"},
     {"scale.hpp", "base"},
+    {"slice.hpp", "base"},
     {"status.hpp", "base"},
     {"softmax.hpp", "kernels"},
     {"attention.hpp", "attention"},
@@ -46,6 +47,9 @@ inline constexpr std::array<std::pair<std::string_view, std::string_view>, 13> k
     {"sampler.hpp", "model"},
     {"tokenizer.hpp", "model"},
     {"transformer.hpp", "model"},
+    {"frame.hpp", "cluster"},
+    {"message.hpp", "cluster"},
+    {"partition.hpp", "cluster"},
 }};
 
 /// Endings of files that are written for one instruction set.

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mote/coordinator.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/assert.hpp"
+#include "base/bytes.hpp"
+
+namespace mote {
+
+ErrorMessage Coordinator::error_of(Status status, std::uint32_t seat) const {
+  const auto own = static_cast<std::uint8_t>(node_->config().seat);
+  return {status, static_cast<std::uint8_t>(seat), own, 0, 0};
+}
+
+Status Coordinator::start(std::span<const std::uint32_t> text, const AnswerRequest& request,
+                          std::uint64_t now_us) {
+  const std::size_t room =
+      std::min<std::size_t>(text_.size(), std::size_t{request.run.context_length} + 1);
+  if (text.empty() || text.size() >= room) return Status::context_full;
+  std::ranges::copy(text, text_.begin());
+  text_count_ = static_cast<std::uint32_t>(text.size());
+  given_ = text_count_;
+  request_ = request;
+  state_ = State::forming;
+  sessions_ = 0;
+  seen_ = 0;
+  barred_ = 0;
+  failure_ = {};
+  last_loss_ = {};
+  forming_since_us_ = now_us;
+  token_us_ = now_us;
+  return Status::ok;
+}
+
+void Coordinator::stop() {
+  node_->set_text_limit(0);
+  state_ = State::done;
+}
+
+void Coordinator::fail(const ErrorMessage& error) {
+  node_->close_session();
+  failure_ = error;
+  state_ = State::failed;
+}
+
+void Coordinator::seat_down(std::uint32_t seat) {
+  seats_[seat].heard_us = 0;
+  seats_[seat].is_known = false;
+}
+
+/// Whether a chip is there, holds the same model and has not refused.
+bool Coordinator::is_usable(std::uint32_t seat, std::uint64_t now_us) {
+  SeatRecord& record = seats_[seat];
+  // Before the first session, errors are of an earlier answer.
+  const bool is_current = sessions_ != 0 || record.error.status == Status::message_bad_version;
+  if (record.has_error && !is_current) record.has_error = false;
+  if (record.has_error) {
+    record.has_error = false;
+    barred_ |= seat_bit(seat);
+    last_loss_ = record.error;
+    boots_[seat] = record.hello.boot;
+  }
+  if (!record.is_known || now_us - record.heard_us >= node_->config().timing.silence_us) {
+    return false;
+  }
+  if ((barred_ & seat_bit(seat)) != 0 && record.hello.boot == boots_[seat]) return false;
+  barred_ &= ~seat_bit(seat);
+  const auto own = node_->image().model_hash();
+  if (std::ranges::equal(record.hello.model, own)) return true;
+  last_loss_ = error_of(Status::wrong_model, seat);
+  last_loss_.expected = load<std::uint64_t>(own, 0);
+  last_loss_.found = load<std::uint64_t>(record.hello.model, 0);
+  return false;
+}
+
+void Coordinator::add_member(std::uint32_t seat, std::uint8_t weight) {
+  ready_.seats[ready_.members] = static_cast<std::uint8_t>(seat);
+  ready_.weights[ready_.members] = weight;
+  ++ready_.members;
+}
+
+/// Chips with shards take their own ranks of the cut that they were made for; those with whole
+/// images take the others. A driver without a part follows as a member of weight 0.
+bool Coordinator::choose_shards(SeatMask usable) {
+  const std::uint32_t own = node_->config().seat;
+  const ShardInfo* cut = node_->image().is_shard() ? &node_->image().shard() : nullptr;
+  std::uint32_t chips = cut != nullptr ? cut->chips : 0;
+  for (std::uint32_t seat = 0; seat < seats_.size(); ++seat) {
+    if ((usable & seat_bit(seat)) != 0 && seat != own) {
+      chips = std::max<std::uint32_t>(chips, seats_[seat].hello.chips);
+    }
+  }
+  SeatMask left = usable & ~seat_bit(own);
+  const bool own_has_part = cut != nullptr;
+  for (std::uint32_t rank = 0; rank < chips; ++rank) {
+    std::uint32_t found = static_cast<std::uint32_t>(seats_.size());
+    if (own_has_part && cut->rank == rank) found = own;
+    for (std::uint32_t seat = 0; found == seats_.size() && seat < seats_.size(); ++seat) {
+      const Hello& hello = seats_[seat].hello;
+      const bool has = (left & seat_bit(seat)) != 0 && hello.chips == chips && hello.rank == rank;
+      if (has) found = seat;
+    }
+    for (std::uint32_t seat = 0; found == seats_.size() && seat < seats_.size(); ++seat) {
+      if ((left & seat_bit(seat)) != 0 && seats_[seat].hello.chips == 0) found = seat;
+    }
+    if (found == seats_.size()) return false;
+    left &= ~seat_bit(found);
+    add_member(found, cut != nullptr ? cut->weights[rank] : std::uint8_t{1});
+  }
+  if (!own_has_part) add_member(own, 0);
+  return true;
+}
+
+/// Fills ready_'s members. False where the chips that are there cannot hold the model.
+bool Coordinator::choose_members(std::uint64_t now_us) {
+  const std::uint32_t own = node_->config().seat;
+  ready_.members = 0;
+  SeatMask usable = seat_bit(own);
+  bool has_shards = node_->image().is_shard();
+  std::uint32_t weight = node_->config().weight;
+  for (std::uint32_t seat = 0; seat < seats_.size(); ++seat) {
+    if (seat == own || !is_usable(seat, now_us)) continue;
+    usable |= seat_bit(seat);
+    has_shards = has_shards || seats_[seat].hello.chips != 0;
+    weight += seats_[seat].hello.weight;
+  }
+  if (has_shards) return choose_shards(usable);
+  if (weight == 0 && !config_.works_alone) return false;
+  for (std::uint32_t seat = 0; seat < seats_.size(); ++seat) {
+    if ((usable & seat_bit(seat)) == 0) continue;
+    const std::uint8_t own_weight = weight == 0 ? std::uint8_t{1} : node_->config().weight;
+    add_member(seat, seat == own ? own_weight : seats_[seat].hello.weight);
+  }
+  return true;
+}
+
+void Coordinator::form(std::uint64_t now_us) {
+  SeatMask known = 0;
+  for (std::uint32_t seat = 0; seat < seats_.size(); ++seat) {
+    const bool is_there = seat == node_->config().seat || seats_[seat].is_known;
+    if (is_there) known |= seat_bit(seat);
+  }
+  const bool all_known = std::popcount(known) == static_cast<int>(seats_.size());
+  const bool waited = now_us - forming_since_us_ >= config_.forming_us;
+  // After a loss the chips that are left go on at once.
+  if (!all_known && !waited && sessions_ == 0) return;
+  if (choose_members(now_us)) return open(now_us);
+  if (now_us - token_us_ < config_.give_up_us) return;
+  ErrorMessage error = error_of(Status::not_enough_chips, node_->config().seat);
+  if (last_loss_.status != Status::ok) error = last_loss_;
+  fail(error);
+}
+
+void Coordinator::open(std::uint64_t now_us) {
+  std::copy_n(node_->image().model_hash().begin(), ready_.model.size(), ready_.model.begin());
+  ready_.run = request_.run;
+  ready_.policy = config_.policy;
+  if (node_->image().is_shard()) ready_.policy = node_->image().shard().policy;
+  ready_.sampler = request_.sampler;
+  ready_.tokens = text_count_;
+  ready_.drawn = text_count_ - given_;
+  ready_.boot = node_->config().boot;
+  ++sessions_;
+  session_ = static_cast<std::uint8_t>(session_ + 1);
+  const Status status = node_->open_session(session_, ready_, text(), now_us);
+  if (status != Status::ok) return fail(error_of(status, node_->config().seat));
+  node_->set_text_limit(given_ + request_.max_tokens);
+  for (std::uint32_t rank = 0; rank < ready_.members; ++rank) {
+    const std::uint32_t seat = ready_.seats[rank];
+    seen_ |= seat_bit(seat);
+    boots_[seat] = seats_[seat].hello.boot;
+    seats_[seat].is_fresh = false;
+    seats_[seat].has_error = false;
+  }
+  sequence_ = 0;
+  sequence_us_ = now_us;
+  state_ = State::running;
+}
+
+void Coordinator::take_tokens(std::uint64_t now_us) {
+  const auto text = node_->text();
+  while (text_count_ < text.size()) {
+    text_[text_count_] = text[text_count_];
+    ++text_count_;
+    token_us_ = now_us;
+  }
+  if (text_count_ >= given_ + request_.max_tokens || node_->is_full()) state_ = State::done;
+}
+
+void Coordinator::lose(std::uint32_t seat, const ErrorMessage& error, std::uint64_t now_us) {
+  last_loss_ = error;
+  SeatRecord& record = seats_[seat];
+  // It is taken in again after its next hello, unless its own error bars it.
+  if (error.status != Status::chip_restarted) record.is_known = false;
+  node_->close_session();
+  forming_since_us_ = now_us;
+  state_ = State::forming;
+}
+
+void Coordinator::check_members(std::uint64_t now_us) {
+  for (std::uint32_t rank = 0; rank < ready_.members; ++rank) {
+    const std::uint32_t seat = ready_.seats[rank];
+    if (seat == node_->config().seat) continue;
+    SeatRecord& record = seats_[seat];
+    if (record.has_error) {
+      // is_usable bars the chip, with its own words.
+      return lose(seat, record.error, now_us);
+    }
+    if (now_us - record.heard_us >= node_->config().timing.silence_us) {
+      return lose(seat, error_of(Status::chip_silent, seat), now_us);
+    }
+    if (record.is_fresh && record.hello.boot != boots_[seat]) {
+      return lose(seat, error_of(Status::chip_restarted, seat), now_us);
+    }
+  }
+  if (node_->failure() != Status::ok || !node_->is_in_session()) {
+    return fail(
+        error_of(node_->failure() != Status::ok ? node_->failure() : Status::cluster_stalled,
+                 node_->config().seat));
+  }
+  if (node_->sequence() != sequence_) {
+    sequence_ = node_->sequence();
+    sequence_us_ = now_us;
+  }
+  if (now_us - sequence_us_ < config_.stall_us) return;
+  const SeatMask missing = node_->missing_seats();
+  const auto seat =
+      missing == 0 ? node_->config().seat : static_cast<std::uint32_t>(std::countr_zero(missing));
+  lose(seat, error_of(Status::cluster_stalled, seat), now_us);
+}
+
+void Coordinator::poll(std::uint64_t now_us) {
+  if (state_ == State::running) {
+    take_tokens(now_us);
+    if (state_ == State::running) check_members(now_us);
+  }
+  const bool is_busy = state_ == State::running || state_ == State::forming;
+  if (is_busy && now_us - token_us_ >= config_.give_up_us) {
+    return fail(last_loss_.status != Status::ok
+                    ? last_loss_
+                    : error_of(Status::cluster_stalled, node_->config().seat));
+  }
+  if (state_ == State::forming) form(now_us);
+}
+
+}  // namespace mote
