@@ -10,6 +10,8 @@ void add_convert_command(CLI::App& app);
 void add_run_command(CLI::App& app);
 void add_perplexity_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
+void add_shard_command(CLI::App& app);
+void add_plan_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
 
 }  // namespace mote::host
