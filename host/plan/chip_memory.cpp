@@ -26,11 +26,14 @@ std::vector<std::uint8_t> checked_weights(std::span<const std::uint32_t> weights
 }
 
 ClusterNeed equal_cluster(const Image& image, const RunConfig& run, HeadPolicy policy,
-                          std::uint32_t chips, bool weights_in_ram) {
+                          Topology topology, std::uint32_t chips, bool weights_in_ram) {
   const ClusterCut cut(image.config(), policy, std::vector<std::uint32_t>(chips, 1));
   ClusterNeed need = {chips, 0};
+  NodeConfig wiring;
+  wiring.topology = topology;
+  wiring.seats = chips;
   for (const Slice& slice : cut.slices()) {
-    const ChipMemory memory = chip_memory(image, run, slice);
+    const ChipMemory memory = chip_memory(image, run, slice, wiring);
     need.ram_bytes = std::max(need.ram_bytes, memory.ram_bytes(weights_in_ram));
   }
   return need;
@@ -49,7 +52,8 @@ ClusterCut::ClusterCut(const ModelConfig& config, HeadPolicy policy,
   for (std::uint32_t rank = 0; rank < chips; ++rank) slices_.push_back(partition.slice(rank));
 }
 
-ChipMemory chip_memory(const Image& image, const RunConfig& run, const Slice& slice) {
+ChipMemory chip_memory(const Image& image, const RunConfig& run, const Slice& slice,
+                       const NodeConfig& wiring) {
   ChipMemory memory;
   for (std::uint32_t i = 0; i < image.section_count(); ++i) {
     const Section section = image.section(i);
@@ -60,20 +64,21 @@ ChipMemory chip_memory(const Image& image, const RunConfig& run, const Slice& sl
         matrix_layout(rows, section.columns, section.block, section.format).bytes;
   }
   memory.state_bytes = Transformer::state_bytes(image, run, slice);
-  memory.arena_bytes = Transformer::arena_bytes(image, run, slice);
+  memory.arena_bytes = wiring.seats > 1 ? TensorParallelNode::arena_bytes(image, wiring, run, slice)
+                                        : Transformer::arena_bytes(image, run, slice);
   return memory;
 }
 
 std::optional<ClusterNeed> find_fitting_cluster(ClusterNeed& least, const Image& image,
                                                 const RunConfig& run, HeadPolicy policy,
-                                                std::uint32_t chips, std::uint64_t memory_bytes,
-                                                bool weights_in_ram) {
+                                                Topology topology, std::uint32_t chips,
+                                                std::uint64_t memory_bytes, bool weights_in_ram) {
   std::vector<std::uint32_t> order;
   for (std::uint32_t n = chips; n <= kMaxChips; ++n) order.push_back(n);
   for (std::uint32_t n = chips; n-- > 1;) order.push_back(n);
   least = {};
   for (const std::uint32_t n : order) {
-    const ClusterNeed need = equal_cluster(image, run, policy, n, weights_in_ram);
+    const ClusterNeed need = equal_cluster(image, run, policy, topology, n, weights_in_ram);
     if (need.ram_bytes <= memory_bytes) return need;
     if (least.chips == 0 || need.ram_bytes < least.ram_bytes) least = need;
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mote/image.hpp"
+#include "mote/node.hpp"
 #include "mote/partition.hpp"
 #include "mote/transformer.hpp"
 
@@ -40,8 +41,10 @@ struct ChipMemory {
   }
 };
 
-/// `image` holds the whole model; `slice` is a part of it.
-ChipMemory chip_memory(const Image& image, const RunConfig& run, const Slice& slice);
+/// `image` holds the whole model; `slice` is a part of it. The arena is that of a node in a cluster
+/// of `wiring.seats` chips, or of the model alone where there is one.
+ChipMemory chip_memory(const Image& image, const RunConfig& run, const Slice& slice,
+                       const NodeConfig& wiring);
 
 /// The largest need of RAM among equal chips.
 struct ClusterNeed {
@@ -54,7 +57,7 @@ struct ClusterNeed {
 /// least.
 std::optional<ClusterNeed> find_fitting_cluster(ClusterNeed& least, const Image& image,
                                                 const RunConfig& run, HeadPolicy policy,
-                                                std::uint32_t chips, std::uint64_t memory_bytes,
-                                                bool weights_in_ram);
+                                                Topology topology, std::uint32_t chips,
+                                                std::uint64_t memory_bytes, bool weights_in_ram);
 
 }  // namespace mote::host

@@ -57,7 +57,7 @@ std::vector<std::uint32_t> chip_weights(const PlanOptions& options) {
 }
 
 ChipPlan plan_chip(const Image& image, const RunConfig& run, const Slice& slice,
-                   std::uint32_t weight) {
+                   std::uint32_t weight, const NodeConfig& wiring) {
   const ModelConfig& config = image.config();
   ChipPlan chip;
   chip.weight = weight;
@@ -66,7 +66,7 @@ ChipPlan plan_chip(const Image& image, const RunConfig& run, const Slice& slice,
   for (std::uint32_t l = 0; l < config.n_layers; ++l) chip.hidden_blocks.push_back(slice.hidden(l));
   chip.residual_blocks = slice.residual_blocks;
   chip.vocabulary = slice.vocabulary;
-  chip.memory = chip_memory(image, run, slice);
+  chip.memory = chip_memory(image, run, slice, wiring);
   return chip;
 }
 
@@ -88,8 +88,9 @@ std::string plan_command(const PlanOptions& options, const std::string& path, st
 std::string find_remedy(const Plan& plan, const Image& image, const PlanOptions& options,
                         const std::string& path) {
   ClusterNeed least;
-  const auto fitting = find_fitting_cluster(least, image, plan.run, plan.policy, options.chips,
-                                            *options.memory_bytes, plan.weights_in_ram);
+  const auto fitting =
+      find_fitting_cluster(least, image, plan.run, plan.policy, plan.topology, options.chips,
+                           *options.memory_bytes, plan.weights_in_ram);
   if (!fitting) {
     return fmt::format("no number of chips fits; the least need is {} bytes, with {} chips",
                        least.ram_bytes, least.chips);
@@ -131,8 +132,15 @@ const char* find_cure(const Plan& plan) {
 void advise(Plan& plan) {
   const std::size_t chips = plan.chips.size();
   if (chips > 1 && plan.token.speedup() < kLeastSpeedup) {
-    plan.advice.push_back(fmt::format("{} chips over {}: {:.1f} times one chip; use {}", chips,
+    plan.advice.push_back(fmt::format("{} chips over {}: {:.2g} times one chip; use {}", chips,
                                       plan.link.title, plan.token.speedup(), find_cure(plan)));
+  }
+  const std::uint32_t blocks = plan.config.dim_padded() / plan.config.block;
+  if (chips > blocks && plan.config.block > 16) {
+    plan.advice.push_back(
+        fmt::format("the model has {} blocks of {} lanes to share: mote convert --block 16 makes "
+                    "{}",
+                    blocks, plan.config.block, (plan.config.dim + 15) / 16));
   }
   const auto idle = std::count_if(plan.chips.begin(), plan.chips.end(),
                                   [](const ChipPlan& chip) { return chip.holds_nothing(); });
@@ -172,10 +180,14 @@ Plan make_plan(const Image& image, const PlanOptions& options, const std::string
   plan.config = image.config();
   const auto weights = chip_weights(options);
   const ClusterCut cut(plan.config, plan.policy, weights);
+  NodeConfig wiring;
+  wiring.topology = plan.topology;
+  wiring.seats = static_cast<std::uint32_t>(weights.size());
   for (std::size_t rank = 0; rank < weights.size(); ++rank) {
-    plan.chips.push_back(plan_chip(image, plan.run, cut.slices()[rank], weights[rank]));
+    wiring.seat = static_cast<std::uint32_t>(rank);
+    plan.chips.push_back(plan_chip(image, plan.run, cut.slices()[rank], weights[rank], wiring));
   }
-  plan.one_chip = chip_memory(image, plan.run, Slice::whole(plan.config));
+  plan.one_chip = chip_memory(image, plan.run, Slice::whole(plan.config), {});
   if (options.memory_bytes) require_memory(plan, image, options, path);
   plan_token(plan, image, cut.slices());
   advise(plan);

@@ -79,7 +79,7 @@ TEST(Plan, one_chip_holds_what_the_image_has) {
   }
 }
 
-TEST(Plan, states_the_weights_that_shards_hold) {
+TEST(Plan, states_the_bytes_that_shards_hold_and_their_nodes_take) {
   const OpenImage image(odd_model());
   for (const HeadPolicy policy : {HeadPolicy::contiguous, HeadPolicy::round_robin}) {
     for (const std::vector<std::uint8_t>& weights :
@@ -94,8 +94,11 @@ TEST(Plan, states_the_weights_that_shards_hold) {
         const OpenImage part(shard);
         const ChipMemory& memory = plan.chips[rank].memory;
         EXPECT_EQ(memory.weight_bytes, summarize(part.image()).weight_bytes);
+        NodeConfig wiring;
+        wiring.topology = plan.topology;
+        wiring.seats = static_cast<std::uint32_t>(plan.chips.size());
         EXPECT_EQ(memory.arena_bytes,
-                  Transformer::arena_bytes(part.image(), plan.run, part->held()));
+                  TensorParallelNode::arena_bytes(part.image(), wiring, plan.run, part->held()));
       }
     }
   }
@@ -179,12 +182,21 @@ TEST(Plan, a_slow_link_is_called_slow) {
   EXPECT_EQ(slow.topology, Topology::broadcast);
   EXPECT_LT(slow.token.speedup(), 1);
   ASSERT_EQ(slow.advice.size(), 1U);
-  EXPECT_EQ(slow.advice[0],
-            "4 chips over ESP-NOW: 0.0 times one chip; use pipeline or a faster link");
+  EXPECT_CONTAINS(slow.advice[0], "4 chips over ESP-NOW: 0.0");
+  EXPECT_CONTAINS(slow.advice[0], " times one chip; use pipeline or a faster link");
   const Plan fast = plan_of(image, options_for(4, "1e9:0"));
   EXPECT_EQ(fast.topology, Topology::ring);
   EXPECT_GT(fast.token.speedup(), 3);
   EXPECT_TRUE(fast.advice.empty());
+}
+
+TEST(Plan, a_model_too_narrow_for_its_chips_is_told_of_smaller_blocks) {
+  ModelSpec narrow = even_model();
+  narrow.block = 32;
+  const OpenImage image(narrow);
+  const Plan plan = plan_of(image, options_for(8, "1e9:0"));
+  ASSERT_FALSE(plan.advice.empty());
+  EXPECT_CONTAINS(plan.advice.back(), "mote convert --block 16");
 }
 
 TEST(Plan, chips_that_are_no_faster_together_are_told_so_without_blaming_the_link) {
