@@ -47,7 +47,7 @@ class FrameReader {
   std::span<const std::uint8_t> finish_frame();
 
   std::array<std::uint8_t, kMaxMessageBytes + kFrameCrcBytes> buffer_{};
-  std::size_t size_ = 0;         // decoded bytes of the frame so far
+  std::uint16_t size_ = 0;       // decoded bytes of the frame so far
   std::uint8_t group_left_ = 0;  // bytes of the current COBS group to come
   bool zero_follows_ = false;    // the group ends with a zero of the message
   bool is_overlong_ = false;     // no message is so long: skip to the next zero

@@ -125,7 +125,7 @@ class TensorParallelNode {
   /// All positions of the context are taken.
   bool is_full() const;
   /// Whether the exchange under way lacks something of other chips, and of whom.
-  bool is_waiting() const { return in_session_ && is_computed_ && !has_work(); }
+  bool is_waiting() const { return in_session_ && is_computed_ && !is_idle_ && !has_work(); }
   SeatMask missing_seats() const;
   /// `image_damaged` once a check of the image has failed: the chip takes part no more.
   Status failure() const { return failure_; }
@@ -172,7 +172,8 @@ class TensorParallelNode {
   Slot& slot(std::uint32_t sequence) { return slots_[sequence & 1]; }
   const Slot& slot(std::uint32_t sequence) const { return slots_[sequence & 1]; }
   Slot& open_slot(std::uint32_t sequence, const Step& step);
-  Share share(const Step& step, const Slice& slice, std::uint32_t rank);
+  Share share(const Step& step, std::uint32_t rank) const;
+  bool has_all(const Slot& slot, std::uint32_t rank) const;
   bool is_complete(const Slot& slot) const;
   bool can_begin() const;
   bool predict_next(Step& next) const;
@@ -192,6 +193,7 @@ class TensorParallelNode {
   void take_control(std::uint32_t port, const MessageHeader& header,
                     std::span<const std::uint8_t> message, std::uint64_t now_us);
   void take_ready(const MessageHeader& header, const Ready& ready, std::uint64_t now_us);
+  void leave_session(const MessageHeader& header, std::uint32_t boot);
   void take_ack(std::uint32_t port, const MessageHeader& header,
                 std::span<const std::uint8_t> payload);
   void take_items(std::uint32_t port, const MessageHeader& header,
@@ -211,7 +213,6 @@ class TensorParallelNode {
   std::size_t make_message(std::span<std::uint8_t> out, std::uint32_t port);
   void schedule_control(std::uint64_t now_us);
 
-  const Slice& slice_of(std::uint32_t rank) const { return slices_[rank]; }
   std::uint32_t ranks() const { return partition_.chips(); }
   bool is_coordinator() const { return config_.seat == config_.coordinator; }
 
@@ -239,7 +240,6 @@ class TensorParallelNode {
   Routes routes_;
   Partition partition_;
   std::span<Range> hidden_table_;
-  std::span<Slice> slices_;  // (ranks)
   Transformer transformer_;
   Sampler sampler_;
   SharedMemory shared_;

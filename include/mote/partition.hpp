@@ -33,8 +33,9 @@ class Partition {
   static constexpr std::size_t table_count(const ModelConfig& config, std::uint32_t chips) {
     return std::size_t{hidden_period(config, chips)} * chips;
   }
-  /// The cut of w_gate and w_up repeats after so many layers. Over them the blocks that do not
-  /// divide evenly go round: with equal weights the chips' totals differ by at most one block.
+  /// The cut of w_gate and w_up over so many chips of weight above 0 repeats after so many layers.
+  /// Over them the blocks that do not divide evenly go round: with equal weights the chips' totals
+  /// differ by at most one block. Chips of weight 0 do not change the cut of the others.
   static constexpr std::uint32_t hidden_period(const ModelConfig& config, std::uint32_t chips) {
     return chips < config.n_layers ? chips : config.n_layers;
   }

@@ -41,9 +41,10 @@ struct SharedMemory {
 /// or less of the text (u32).
 class Share {
  public:
-  /// Everything outlives this. `gives_text` where the chip is the one that has the text.
-  Share(Transformer& transformer, const SharedMemory& memory, const Step& step, const Slice& slice,
-        std::uint32_t rank, bool gives_text)
+  /// Transformer, memory and step outlive this. `gives_text` where the chip is the one that has the
+  /// text.
+  Share(const Transformer& transformer, const SharedMemory& memory, const Step& step,
+        const Slice& slice, std::uint32_t rank, bool gives_text)
       : transformer_(transformer),
         memory_(memory),
         step_(step),
@@ -76,10 +77,10 @@ class Share {
   void write_item(std::uint8_t* out, std::uint32_t item) const;
   void read_item(const std::uint8_t* bytes, std::uint32_t item) const;
 
-  Transformer& transformer_;
+  const Transformer& transformer_;
   const SharedMemory& memory_;
   const Step& step_;
-  const Slice& slice_;
+  Slice slice_;
   std::uint32_t rank_;
   bool gives_text_;
 };

@@ -126,7 +126,7 @@ class Transformer {
   Range exchange_positions(Exchange exchange) const;
   /// The vector of an exchange other than embed and candidates. Consecutive exchanges have
   /// different memory.
-  BlockVectors& vectors(Exchange exchange);
+  const BlockVectors& vectors(Exchange exchange) const;
   const EmbeddingRows& embedding_rows() const { return embedding_; }
   const Slice& slice() const { return slice_; }
 

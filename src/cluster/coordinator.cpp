@@ -75,41 +75,74 @@ bool Coordinator::is_usable(std::uint32_t seat, std::uint64_t now_us) {
   return false;
 }
 
+/// The seats of `usable` whose blocks reach this chip over others of them.
+SeatMask Coordinator::connected(SeatMask usable) const {
+  const NodeConfig& config = node_->config();
+  if (config.topology == Topology::broadcast) return usable;
+  if (config.topology == Topology::star) {
+    return (usable & seat_bit(config.hub)) != 0 ? usable : seat_bit(config.seat);
+  }
+  SeatMask found = seat_bit(config.seat);
+  for (const std::uint32_t step : {1U, config.seats - 1}) {
+    std::uint32_t seat = (config.seat + step) % config.seats;
+    for (; (usable & ~found & seat_bit(seat)) != 0; seat = (seat + step) % config.seats) {
+      found |= seat_bit(seat);
+    }
+  }
+  return found;
+}
+
 void Coordinator::add_member(std::uint32_t seat, std::uint8_t weight) {
   ready_.seats[ready_.members] = static_cast<std::uint8_t>(seat);
   ready_.weights[ready_.members] = weight;
   ++ready_.members;
 }
 
-/// Chips with shards take their own ranks of the cut that they were made for; those with whole
-/// images take the others. A driver without a part follows as a member of weight 0.
-bool Coordinator::choose_shards(SeatMask usable) {
+/// The chip of `left` for a rank of a cut over `chips`: one with its shard, else one with a whole
+/// image, the own last; none: the number of seats.
+std::uint32_t Coordinator::find_holder(SeatMask left, std::uint32_t chips,
+                                       std::uint32_t rank) const {
   const std::uint32_t own = node_->config().seat;
+  const auto seats = static_cast<std::uint32_t>(seats_.size());
+  const ShardInfo& own_part = node_->image().shard();
+  const bool own_is_whole = !node_->image().is_shard();
+  if (!own_is_whole && own_part.chips == chips && own_part.rank == rank) return own;
+  std::uint32_t whole = seats;
+  for (std::uint32_t seat = 0; seat < seats; ++seat) {
+    if ((left & seat_bit(seat)) == 0 || seat == own) continue;
+    const Hello& hello = seats_[seat].hello;
+    if (hello.chips == chips && hello.rank == rank) return seat;
+    if (hello.chips == 0 && whole == seats) whole = seat;
+  }
+  const bool own_may = own_is_whole && config_.works_alone && (left & seat_bit(own)) != 0;
+  return whole == seats && own_may ? own : whole;
+}
+
+/// Chips with shards take their own ranks of the cut that they were made for; those with whole
+/// images take the others. Chips that have no part but stand between others, and a driver, follow
+/// as members of weight 0.
+bool Coordinator::choose_shards(SeatMask usable) {
+  const NodeConfig& config = node_->config();
   const ShardInfo* cut = node_->image().is_shard() ? &node_->image().shard() : nullptr;
   std::uint32_t chips = cut != nullptr ? cut->chips : 0;
   for (std::uint32_t seat = 0; seat < seats_.size(); ++seat) {
-    if ((usable & seat_bit(seat)) != 0 && seat != own) {
+    if ((usable & seat_bit(seat)) != 0 && seat != config.seat) {
       chips = std::max<std::uint32_t>(chips, seats_[seat].hello.chips);
     }
   }
-  SeatMask left = usable & ~seat_bit(own);
-  const bool own_has_part = cut != nullptr;
+  SeatMask left = usable;
   for (std::uint32_t rank = 0; rank < chips; ++rank) {
-    std::uint32_t found = static_cast<std::uint32_t>(seats_.size());
-    if (own_has_part && cut->rank == rank) found = own;
-    for (std::uint32_t seat = 0; found == seats_.size() && seat < seats_.size(); ++seat) {
-      const Hello& hello = seats_[seat].hello;
-      const bool has = (left & seat_bit(seat)) != 0 && hello.chips == chips && hello.rank == rank;
-      if (has) found = seat;
-    }
-    for (std::uint32_t seat = 0; found == seats_.size() && seat < seats_.size(); ++seat) {
-      if ((left & seat_bit(seat)) != 0 && seats_[seat].hello.chips == 0) found = seat;
-    }
+    const std::uint32_t found = find_holder(left, chips, rank);
     if (found == seats_.size()) return false;
     left &= ~seat_bit(found);
     add_member(found, cut != nullptr ? cut->weights[rank] : std::uint8_t{1});
   }
-  if (!own_has_part) add_member(own, 0);
+  SeatMask relays = seat_bit(config.seat);
+  if (config.topology == Topology::ring) relays = usable;
+  if (config.topology == Topology::star) relays |= seat_bit(config.hub);
+  for (std::uint32_t seat = 0; seat < seats_.size(); ++seat) {
+    if ((left & relays & seat_bit(seat)) != 0) add_member(seat, 0);
+  }
   return true;
 }
 
@@ -118,11 +151,14 @@ bool Coordinator::choose_members(std::uint64_t now_us) {
   const std::uint32_t own = node_->config().seat;
   ready_.members = 0;
   SeatMask usable = seat_bit(own);
+  for (std::uint32_t seat = 0; seat < seats_.size(); ++seat) {
+    if (seat != own && is_usable(seat, now_us)) usable |= seat_bit(seat);
+  }
+  usable = connected(usable);
   bool has_shards = node_->image().is_shard();
   std::uint32_t weight = node_->config().weight;
   for (std::uint32_t seat = 0; seat < seats_.size(); ++seat) {
-    if (seat == own || !is_usable(seat, now_us)) continue;
-    usable |= seat_bit(seat);
+    if (seat == own || (usable & seat_bit(seat)) == 0) continue;
     has_shards = has_shards || seats_[seat].hello.chips != 0;
     weight += seats_[seat].hello.weight;
   }

@@ -39,7 +39,6 @@ bool fits_items(const ModelConfig& c, const RunConfig& run) {
 void TensorParallelNode::lay_out_session(Arena& arena, const Image& image, const RunConfig& run,
                                          std::uint32_t ranks, std::uint32_t ports) {
   hidden_table_ = arena.take<Range>(Partition::table_count(image.config(), ranks));
-  slices_ = arena.take<Slice>(ranks);
   for (Slot& slot : slots_) {
     slot = {};
     slot.received = arena.take<std::uint16_t>(ranks);
@@ -121,9 +120,9 @@ Status TensorParallelNode::open_session(std::uint8_t session, const Ready& ready
   status = partition_.init(image_.config(), ready.policy,
                            std::span(ready.weights).first(ready.members), hidden_table_);
   if (status != Status::ok) return status;
-  for (std::uint32_t rank = 0; rank < ranks(); ++rank) slices_[rank] = partition_.slice(rank);
-  status = transformer_.init(image_, ready.run,
-                             arena_.subspan(session_offset_ + arena.used_bytes()), slices_[rank_]);
+  status =
+      transformer_.init(image_, ready.run, arena_.subspan(session_offset_ + arena.used_bytes()),
+                        partition_.slice(rank_));
   if (status == Status::ok) status = sampler_.configure(ready.sampler);
   if (status != Status::ok) return status;
   ready_ = ready;
@@ -166,15 +165,19 @@ TensorParallelNode::Slot& TensorParallelNode::open_slot(std::uint32_t sequence, 
   return opened;
 }
 
-Share TensorParallelNode::share(const Step& step, const Slice& slice, std::uint32_t rank) {
-  return {transformer_, shared_, step, slice, rank, rank == rank_of_seat_[config_.coordinator]};
+Share TensorParallelNode::share(const Step& step, std::uint32_t rank) const {
+  const bool gives_text = rank == rank_of_seat_[config_.coordinator];
+  return {transformer_, shared_, step, partition_.slice(rank), rank, gives_text};
+}
+
+/// Whether a share has arrived: all its items, or the barrier that stands for none.
+bool TensorParallelNode::has_all(const Slot& slot, std::uint32_t rank) const {
+  return slot.received[rank] >= std::max<std::uint32_t>(share(slot.step, rank).item_count(), 1);
 }
 
 bool TensorParallelNode::is_complete(const Slot& slot) const {
-  auto& self = const_cast<TensorParallelNode&>(*this);
   for (std::uint32_t rank = 0; rank < ranks(); ++rank) {
-    const std::uint32_t items = self.share(slot.step, slices_[rank], rank).item_count();
-    if (slot.received[rank] < std::max<std::uint32_t>(items, 1)) return false;
+    if (!has_all(slot, rank)) return false;
   }
   return true;
 }
@@ -182,13 +185,8 @@ bool TensorParallelNode::is_complete(const Slot& slot) const {
 SeatMask TensorParallelNode::missing_seats() const {
   SeatMask missing = 0;
   if (!in_session_ || is_idle_) return missing;
-  auto& self = const_cast<TensorParallelNode&>(*this);
-  const Slot& current = slot(sequence_);
   for (std::uint32_t rank = 0; rank < ranks(); ++rank) {
-    const std::uint32_t items = self.share(current.step, slices_[rank], rank).item_count();
-    if (current.received[rank] < std::max<std::uint32_t>(items, 1)) {
-      missing |= seat_bit(ready_.seats[rank]);
-    }
+    if (!has_all(slot(sequence_), rank)) missing |= seat_bit(ready_.seats[rank]);
   }
   return missing;
 }
@@ -293,7 +291,8 @@ bool TensorParallelNode::finish_text() {
 void TensorParallelNode::finish_candidates() {
   CandidateList best(merged_);
   for (std::uint32_t rank = 0; rank < ranks(); ++rank) {
-    const std::uint32_t count = std::min<std::uint32_t>(shared_.k, slices_[rank].vocabulary.count);
+    const std::uint32_t count =
+        std::min<std::uint32_t>(shared_.k, partition_.slice(rank).vocabulary.count);
     for (std::uint32_t i = 0; i < count; ++i) {
       best.offer(shared_.candidates[std::size_t{rank} * shared_.k + i]);
     }
@@ -333,7 +332,7 @@ void TensorParallelNode::compute_own_share() {
       transformer_.compute();
     }
   }
-  const std::uint32_t items = share(current.step, slices_[rank_], rank_).item_count();
+  const std::uint32_t items = share(current.step, rank_).item_count();
   if (items == 0) current.barriers |= seat_bit(rank_);
   current.received[rank_] = static_cast<std::uint16_t>(std::max<std::uint32_t>(items, 1));
   is_computed_ = true;

@@ -77,15 +77,19 @@ void TensorParallelNode::take_control(std::uint32_t port, const MessageHeader& h
   const auto payload = message.subspan(kMessageHeaderBytes);
   SeatRecord ignored;
   SeatRecord& record = seats_.empty() ? ignored : seats_[header.source];
+  const std::uint32_t last_boot = record.hello.boot;
   switch (header.type) {
     case MessageType::hello:
       if (decode_payload(record.hello, payload) != Status::ok) return;
+      if (header.source == config_.coordinator) leave_session(header, record.hello.boot);
+      // What a chip said before it started anew is not true of it now.
+      if (record.hello.boot != last_boot) record.has_error = false;
       record.is_known = true;
       record.is_fresh = true;
       break;
     case MessageType::error:
       if (decode_payload(record.error, payload) != Status::ok) return;
-      record.has_error = true;
+      record.has_error = !in_session_ || header.session == session_;
       break;
     case MessageType::ready:
       if (Ready ready; decode_payload(ready, payload) == Status::ok) {
@@ -101,18 +105,26 @@ void TensorParallelNode::take_control(std::uint32_t port, const MessageHeader& h
 
 void TensorParallelNode::take_ready(const MessageHeader& header, const Ready& ready,
                                     std::uint64_t now_us) {
-  const bool is_known =
-      had_session_ && header.session == session_ && ready.boot == coordinator_boot_;
+  // A late word of an older session is none.
+  const bool is_known = had_session_ && ready.boot == coordinator_boot_ &&
+                        static_cast<std::int8_t>(header.session - session_) <= 0;
   if (header.source != config_.coordinator || is_known) return;
   const Status status = open_session(header.session, ready, {}, now_us);
   session_ = header.session;
   coordinator_boot_ = ready.boot;
   is_refusing_ = status != Status::ok;
-  had_session_ = !is_refusing_;
+  had_session_ = true;
   if (!is_refusing_) return;
   refusal_ = {status, static_cast<std::uint8_t>(config_.seat), header.source,
               load<std::uint64_t>(ready.model, 0), load<std::uint64_t>(image_.model_hash(), 0)};
   control_us_ = now_us;
+}
+
+/// The coordinator says hello: it has left the session, or has started anew and knows of none.
+void TensorParallelNode::leave_session(const MessageHeader& header, std::uint32_t boot) {
+  if (!in_session_ || (boot == coordinator_boot_ && header.session != session_)) return;
+  close_session();
+  had_session_ = false;
 }
 
 /// The slot of a message's exchange: the current, the next, or the one before while it is kept.
@@ -137,7 +149,7 @@ void TensorParallelNode::take_items(std::uint32_t port, const MessageHeader& hea
     return;
   }
   std::uint16_t& received = found->received[rank];
-  const Share from = share(found->step, slices_[rank], rank);
+  const Share from = share(found->step, rank);
   if (header.type == MessageType::barrier) {
     const bool is_known = found->step.is_text || !found->step.tokens.empty();
     if (received != 0 || (is_known && from.item_count() != 0)) return;

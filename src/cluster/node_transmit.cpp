@@ -58,7 +58,8 @@ std::size_t TensorParallelNode::make_control(std::span<std::uint8_t> out) {
     header.type = MessageType::ready;
     return finish_message(out, header, ready_);
   }
-  if (in_session_ || is_coordinator()) {
+  // The coordinator's hello says that there is no session any more.
+  if (in_session_) {
     header.type = MessageType::heartbeat;
     encode_header(out, header);
     return kMessageHeaderBytes;
@@ -85,8 +86,7 @@ std::size_t TensorParallelNode::make_ack(std::span<std::uint8_t> out) {
   std::array<AckEntry, kMaxChips> entries;
   std::size_t count = 0;
   for (std::uint32_t rank = 0; rank < ranks(); ++rank) {
-    const std::uint32_t items = share(current.step, slices_[rank], rank).item_count();
-    if (current.received[rank] >= std::max<std::uint32_t>(items, 1)) continue;
+    if (has_all(current, rank)) continue;
     entries[count++] = {ready_.seats[rank], current.received[rank]};
   }
   MessageHeader header;
@@ -127,7 +127,7 @@ std::size_t TensorParallelNode::make_items(std::span<std::uint8_t> out, std::uin
   encode_header(out, header);
   std::uint32_t next = 0;
   const std::size_t bytes =
-      share(slot.step, slices_[rank], rank)
+      share(slot.step, rank)
           .write(out.subspan(kMessageHeaderBytes), sent, slot.received[rank], next);
   MOTE_ASSERT(next > sent);
   PortCounters& counters = ports_[port].counters;

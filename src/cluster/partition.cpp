@@ -186,9 +186,10 @@ Status Partition::init(const ModelConfig& config, HeadPolicy policy,
   }
   chips_ = static_cast<std::uint32_t>(weights.size());
   policy_ = policy;
-  period_ = hidden_period(config, chips_);
+  // Chips of weight 0 may come and go without moving the others' rows.
+  period_ = hidden_period(config, count_active(weights));
   MOTE_ASSERT(table.size() >= table_count(config, chips_));
-  hidden_ = table.first(table_count(config, chips_));
+  hidden_ = table.first(std::size_t{period_} * chips_);
 
   if (policy == HeadPolicy::round_robin) {
     deal_heads(heads_, config, weights);

@@ -294,7 +294,7 @@ Range Transformer::exchange_positions(Exchange exchange) const {
   return exchange == Exchange::final_input ? Range{count_ - 1, 1} : Range{0, count_};
 }
 
-BlockVectors& Transformer::vectors(Exchange exchange) {
+const BlockVectors& Transformer::vectors(Exchange exchange) const {
   switch (exchange) {
     case Exchange::heads:
       return heads_;

@@ -125,7 +125,7 @@ class SlicedModel {
   void copy_vectors(std::size_t to, std::size_t from) {
     const Exchange exchange = chip(0).phase().exchange;
     const BlockVectors& source = chip(from).vectors(exchange);
-    BlockVectors& target = chip(to).vectors(exchange);
+    const BlockVectors& target = chip(to).vectors(exchange);
     const Range positions = chip(from).exchange_positions(exchange);
     for (std::uint32_t i = positions.first; i < positions.end(); ++i) {
       for (std::uint32_t b = 0; b < source.columns / source.block; ++b) {
