@@ -76,6 +76,8 @@ class Coordinator {
   bool is_usable(std::uint32_t seat, std::uint64_t now_us);
   bool choose_members(std::uint64_t now_us);
   bool choose_shards(SeatMask usable);
+  SeatMask connected(SeatMask usable) const;
+  std::uint32_t find_holder(SeatMask left, std::uint32_t chips, std::uint32_t rank) const;
   void add_member(std::uint32_t seat, std::uint8_t weight);
   void form(std::uint64_t now_us);
   void open(std::uint64_t now_us);
@@ -97,8 +99,8 @@ class Coordinator {
   std::uint8_t session_ = 0;
   std::uint32_t sessions_ = 0;
   std::array<std::uint32_t, kMaxChips> boots_{};  // of the members when the session opened
-  SeatMask seen_ = 0;                             // seats that were members of this answer
   SeatMask barred_ = 0;                           // seats whose errors bar them until they restart
+  SeatMask stalled_ = 0;                          // seats left out until a token is drawn
   std::uint64_t forming_since_us_ = 0;
   std::uint64_t token_us_ = 0;
   std::uint64_t sequence_us_ = 0;

@@ -181,6 +181,7 @@ class TensorParallelNode {
   bool finish_step();
   bool finish_text();
   void finish_candidates();
+  void drop_what_cannot_be(Slot& slot);
   void begin_step(const Step& step);
   void compute_own_share();
   void compute_candidates();
@@ -223,10 +224,13 @@ class TensorParallelNode {
   std::span<Port> ports_;
   std::size_t session_offset_ = 0;  // of the arena: what a session may use
   std::array<Forwarded, kForwarded> forwarded_{};
-  SeatMask control_ports_ = 0;  // by which the own message about itself is still to leave
+  std::uint32_t next_forwarded_ = 0;  // of `forwarded_`, the oldest
+  std::uint32_t control_count_ = 0;   // own messages about itself so far
+  SeatMask control_ports_ = 0;        // by which the own message about itself is still to leave
   std::uint64_t control_us_ = 0;
   std::uint64_t coordinator_heard_us_ = 0;
   bool is_refusing_ = false;
+  bool says_error_ = false;  // in the next message about itself
   ErrorMessage refusal_;
   Status failure_ = Status::ok;
 
@@ -251,6 +255,7 @@ class TensorParallelNode {
   std::array<Slot, 2> slots_{};
   std::uint32_t sequence_ = 0;
   bool is_computed_ = false;  // own share of the current exchange
+  bool has_missed_ = false;   // something of the next exchange came before it could be placed
   bool is_idle_ = false;      // the current exchange is done and the next pass has not begun
   std::uint64_t progress_us_ = 0;
   std::uint64_t wait_us_ = 0;  // until the next acknowledgement; grows while nothing comes

@@ -25,8 +25,8 @@ Status Coordinator::start(std::span<const std::uint32_t> text, const AnswerReque
   request_ = request;
   state_ = State::forming;
   sessions_ = 0;
-  seen_ = 0;
   barred_ = 0;
+  stalled_ = 0;
   failure_ = {};
   last_loss_ = {};
   forming_since_us_ = now_us;
@@ -152,7 +152,8 @@ bool Coordinator::choose_members(std::uint64_t now_us) {
   ready_.members = 0;
   SeatMask usable = seat_bit(own);
   for (std::uint32_t seat = 0; seat < seats_.size(); ++seat) {
-    if (seat != own && is_usable(seat, now_us)) usable |= seat_bit(seat);
+    const bool stalls = (stalled_ & seat_bit(seat)) != 0;
+    if (seat != own && !stalls && is_usable(seat, now_us)) usable |= seat_bit(seat);
   }
   usable = connected(usable);
   bool has_shards = node_->image().is_shard();
@@ -183,10 +184,8 @@ void Coordinator::form(std::uint64_t now_us) {
   // After a loss the chips that are left go on at once.
   if (!all_known && !waited && sessions_ == 0) return;
   if (choose_members(now_us)) return open(now_us);
-  if (now_us - token_us_ < config_.give_up_us) return;
-  ErrorMessage error = error_of(Status::not_enough_chips, node_->config().seat);
-  if (last_loss_.status != Status::ok) error = last_loss_;
-  fail(error);
+  // It does not go without those that stalled.
+  stalled_ = 0;
 }
 
 void Coordinator::open(std::uint64_t now_us) {
@@ -205,7 +204,6 @@ void Coordinator::open(std::uint64_t now_us) {
   node_->set_text_limit(given_ + request_.max_tokens);
   for (std::uint32_t rank = 0; rank < ready_.members; ++rank) {
     const std::uint32_t seat = ready_.seats[rank];
-    seen_ |= seat_bit(seat);
     boots_[seat] = seats_[seat].hello.boot;
     seats_[seat].is_fresh = false;
     seats_[seat].has_error = false;
@@ -221,6 +219,7 @@ void Coordinator::take_tokens(std::uint64_t now_us) {
     text_[text_count_] = text[text_count_];
     ++text_count_;
     token_us_ = now_us;
+    stalled_ = 0;
   }
   if (text_count_ >= given_ + request_.max_tokens || node_->is_full()) state_ = State::done;
 }
@@ -230,6 +229,8 @@ void Coordinator::lose(std::uint32_t seat, const ErrorMessage& error, std::uint6
   SeatRecord& record = seats_[seat];
   // It is taken in again after its next hello, unless its own error bars it.
   if (error.status != Status::chip_restarted) record.is_known = false;
+  // One that stalls without being silent would come back at once.
+  if (error.status == Status::cluster_stalled) stalled_ |= seat_bit(seat);
   node_->close_session();
   forming_since_us_ = now_us;
   state_ = State::forming;
@@ -244,7 +245,8 @@ void Coordinator::check_members(std::uint64_t now_us) {
       // is_usable bars the chip, with its own words.
       return lose(seat, record.error, now_us);
     }
-    if (now_us - record.heard_us >= node_->config().timing.silence_us) {
+    const bool is_silent = now_us - record.heard_us >= node_->config().timing.silence_us;
+    if (is_silent || !record.is_known) {
       return lose(seat, error_of(Status::chip_silent, seat), now_us);
     }
     if (record.is_fresh && record.hello.boot != boots_[seat]) {
@@ -274,9 +276,10 @@ void Coordinator::poll(std::uint64_t now_us) {
   }
   const bool is_busy = state_ == State::running || state_ == State::forming;
   if (is_busy && now_us - token_us_ >= config_.give_up_us) {
-    return fail(last_loss_.status != Status::ok
-                    ? last_loss_
-                    : error_of(Status::cluster_stalled, node_->config().seat));
+    const Status status =
+        state_ == State::forming ? Status::not_enough_chips : Status::cluster_stalled;
+    return fail(last_loss_.status != Status::ok ? last_loss_
+                                                : error_of(status, node_->config().seat));
   }
   if (state_ == State::forming) form(now_us);
 }

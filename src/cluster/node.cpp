@@ -305,12 +305,28 @@ void TensorParallelNode::finish_candidates() {
   is_idle_ = true;
 }
 
+/// What came before the tokens of a batch were known was taken from whoever sent it.
+void TensorParallelNode::drop_what_cannot_be(Slot& slot) {
+  for (std::uint32_t rank = 0; rank < ranks(); ++rank) {
+    const std::uint32_t items = share(slot.step, rank).item_count();
+    const bool has_barrier = (slot.barriers & seat_bit(rank)) != 0;
+    const bool can_be = has_barrier ? items == 0 : slot.received[rank] <= items;
+    if (can_be) continue;
+    slot.barriers &= ~seat_bit(rank);
+    slot.received[rank] = 0;
+    for (std::uint32_t port = 0; port < port_count(); ++port) {
+      slot.sent[std::size_t{port} * ranks() + rank] = 0;
+    }
+  }
+}
+
 /// Makes `step` the current exchange, of which blocks may have arrived already.
 void TensorParallelNode::begin_step(const Step& step) {
   if (is_idle_) ++sequence_;
   Slot& current = slot(sequence_);
   if (current.is_open && current.sequence == sequence_) {
     current.step = step;
+    drop_what_cannot_be(current);
   } else {
     open_slot(sequence_, step);
   }
@@ -318,6 +334,9 @@ void TensorParallelNode::begin_step(const Step& step) {
     const bool with_logits = step.position + step.count == text_count_;
     transformer_.begin(step.tokens, with_logits);
   }
+  // What could not be placed is asked for again at once.
+  for (Port& port : ports_) port.is_ack_due = port.is_ack_due || has_missed_;
+  has_missed_ = false;
   is_idle_ = false;
   is_computed_ = false;
 }

@@ -137,7 +137,9 @@ TensorParallelNode::Slot* TensorParallelNode::slot_of(std::uint16_t sequence) {
   if (found.is_open && found.sequence == wanted) return &found;
   if (ahead != 1) return nullptr;
   Step next;
-  return predict_next(next) ? &open_slot(wanted, next) : nullptr;
+  if (predict_next(next)) return &open_slot(wanted, next);
+  has_missed_ = true;
+  return nullptr;
 }
 
 void TensorParallelNode::take_items(std::uint32_t port, const MessageHeader& header,
@@ -190,7 +192,8 @@ void TensorParallelNode::take_ack(std::uint32_t port, const MessageHeader& heade
   }
 }
 
-/// Passes a message about a chip on; where no room is left it is lost, and will be said again.
+/// Passes a message about a chip on. Where no room is left the oldest is lost; it will be said
+/// again.
 void TensorParallelNode::forward(std::uint32_t port, const MessageHeader& header,
                                  std::span<const std::uint8_t> message) {
   if (header.first <= 1 || message.size() > max_message_bytes(kMinFrameBytes)) return;
@@ -198,14 +201,15 @@ void TensorParallelNode::forward(std::uint32_t port, const MessageHeader& header
   for (std::uint32_t out = 0; out < port_count(); ++out) {
     if (routes_.floods(out, port)) ports |= seat_bit(out);
   }
-  const auto free = std::ranges::find(forwarded_, SeatMask{0}, &Forwarded::ports);
-  if (ports == 0 || free == forwarded_.end()) return;
+  if (ports == 0) return;
+  Forwarded& kept = forwarded_[next_forwarded_];
+  next_forwarded_ = (next_forwarded_ + 1) % kForwarded;
   MessageHeader next = header;
   --next.first;
-  free->ports = ports;
-  free->bytes = static_cast<std::uint16_t>(message.size());
-  std::ranges::copy(message, free->message.begin());
-  encode_header(free->message, next);
+  kept.ports = ports;
+  kept.bytes = static_cast<std::uint16_t>(message.size());
+  std::ranges::copy(message, kept.message.begin());
+  encode_header(kept.message, next);
 }
 
 }  // namespace mote

@@ -39,7 +39,12 @@ void TensorParallelNode::tick(std::uint64_t now_us) {
 
 /// Once in a while a chip says who it is, that it lives, or what is wrong with it.
 void TensorParallelNode::schedule_control(std::uint64_t now_us) {
-  control_us_ = now_us + config_.timing.heartbeat_us;
+  // Never at the same moments as the others: who passes them on has room for few.
+  const std::uint64_t early = (config_.seat * 37 + control_count_ * 11) % 64;
+  ++control_count_;
+  control_us_ = now_us + config_.timing.heartbeat_us - config_.timing.heartbeat_us * early / 256;
+  // What a refusal was about may have passed: it says who it is as well.
+  says_error_ = is_refusing_ && (failure_ != Status::ok || !says_error_);
   const bool opens = is_coordinator() && in_session_ && sequence_ == 0;
   if (opens) control_us_ = now_us + config_.timing.retry_us;
   for (std::uint32_t port = 0; port < port_count(); ++port) control_ports_ |= seat_bit(port);
@@ -50,7 +55,7 @@ std::size_t TensorParallelNode::make_control(std::span<std::uint8_t> out) {
   header.source = static_cast<std::uint8_t>(config_.seat);
   header.session = session_;
   header.first = hops(config_);
-  if (is_refusing_) {
+  if (is_refusing_ && says_error_) {
     header.type = MessageType::error;
     return finish_message(out, header, refusal_);
   }

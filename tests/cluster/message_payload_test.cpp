@@ -36,6 +36,9 @@ Bytes encoded(const Ready& ready) {
 Bytes encoded(const ErrorMessage& error) {
   return encoded(error, kErrorBytes);
 }
+Bytes encoded(const SeatAssignment& seat) {
+  return encoded(seat, kSeatAssignmentBytes);
+}
 Bytes encoded(const std::vector<AckEntry>& entries) {
   return encoded(std::span<const AckEntry>(entries), kAckEntryBytes * entries.size());
 }
@@ -138,8 +141,9 @@ Ready some_ready(std::uint8_t members) {
   ready.run.candidates = 0x0a2928;
   ready.tokens = 0x2f2e2d2c;
   ready.drawn = 0x2f2e2d2b;
-  ready.run.batch = 0x34;
-  ready.sampler.repeat_window = 0x35;
+  ready.boot = 0x37363534;
+  ready.run.batch = 0x38;
+  ready.sampler.repeat_window = 0x39;
   ready.policy = HeadPolicy::round_robin;
   ready.members = members;
   for (std::uint8_t rank = 0; rank < members; ++rank) {
@@ -207,7 +211,8 @@ TEST(Payload, hello_refuses_what_is_out_of_range) {
 TEST(Payload, ready_has_its_layout) {
   Bytes expected = counting(kReadyBytes, 0);
   std::ranges::copy(Bytes{0x24, 0x25, 0, 0, 0x28, 0x29, 0x0a, 0}, &expected[0x24]);
-  std::ranges::copy(Bytes{0x2b, 0x2d, 0x2e, 0x2f, 0x34, 0x35, 1, 2}, &expected[0x30]);
+  std::ranges::copy(Bytes{0x2b, 0x2d, 0x2e, 0x2f}, &expected[0x30]);
+  std::ranges::copy(Bytes{0x38, 0x39, 1, 2}, &expected[0x38]);
   expected.insert(expected.end(), {63, 62, 100, 101});
   EXPECT_EQ(encoded(some_ready(2)), expected);
 }
@@ -227,6 +232,7 @@ void expect_equal(const Ready& a, const Ready& b) {
   EXPECT_EQ(a.sampler.seed, b.sampler.seed);
   EXPECT_EQ(a.tokens, b.tokens);
   EXPECT_EQ(a.drawn, b.drawn);
+  EXPECT_EQ(a.boot, b.boot);
   EXPECT_EQ(a.members, b.members);
   EXPECT_EQ(a.seats, b.seats);
   EXPECT_EQ(a.weights, b.weights);
@@ -253,6 +259,7 @@ TEST(Payload, ready_round_trip_at_the_extremes) {
   high.sampler = {kMax32, kMax32, kMax32, kMax32, kMax32, 0xff, kMax64};
   high.tokens = kMax32;
   high.drawn = kMax32;
+  high.boot = kMax32;
   high.weights.fill(0xff);
   for (const Ready& ready : {low, high}) {
     Ready found;
@@ -269,10 +276,10 @@ TEST(Payload, ready_refuses_what_is_out_of_range) {
   expect_u32<Ready>(payload, 40, 1, kMaxVocabulary);
   expect_u32<Ready>(payload, 44, 0x2f2e2d2b, kMax32);  // tokens, at least as many as drawn
   expect_u32<Ready>(payload, 48, 0, 0x2f2e2d2c);       // drawn
-  expect_byte<Ready>(payload, 52, [](std::uint32_t batch) { return 1 <= batch && batch <= 64; });
-  expect_byte<Ready>(payload, 53, [](std::uint32_t) { return true; });
-  expect_byte<Ready>(payload, 54, [](std::uint32_t policy) { return policy < 2; });
-  expect_byte<Ready>(payload, 55, [](std::uint32_t members) { return members == 3; });
+  expect_byte<Ready>(payload, 56, [](std::uint32_t batch) { return 1 <= batch && batch <= 64; });
+  expect_byte<Ready>(payload, 57, [](std::uint32_t) { return true; });
+  expect_byte<Ready>(payload, 58, [](std::uint32_t policy) { return policy < 2; });
+  expect_byte<Ready>(payload, 59, [](std::uint32_t members) { return members == 3; });
   expect_canonical<Ready>(payload);
 }
 
@@ -280,7 +287,7 @@ TEST(Payload, ready_refuses_wrong_numbers_of_members) {
   for (const std::size_t members : {std::size_t{0}, std::size_t{65}, std::size_t{255}}) {
     Bytes payload = encoded(some_ready(64));
     payload.resize(kReadyBytes + 2 * members, 1);
-    payload[55] = static_cast<std::uint8_t>(members);
+    payload[59] = static_cast<std::uint8_t>(members);
     EXPECT_EQ(decode_status<Ready>(payload), Status::message_malformed) << members;
     payload.resize(kReadyBytes + 2 * std::size_t{kMaxChips}, 1);
     EXPECT_EQ(decode_status<Ready>(payload), Status::message_malformed) << members;
@@ -289,11 +296,11 @@ TEST(Payload, ready_refuses_wrong_numbers_of_members) {
 
 TEST(Payload, ready_refuses_wrong_seats_and_weights) {
   Bytes payload = encoded(some_ready(3));
-  expect_byte<Ready>(payload, 57,
+  expect_byte<Ready>(payload, 61,
                      [](std::uint32_t seat) { return seat < 64 && seat != 63 && seat != 61; });
-  payload[59] = 0;
-  payload[60] = 0;
-  expect_byte<Ready>(payload, 61, [](std::uint32_t weight) { return weight != 0; });
+  payload[63] = 0;
+  payload[64] = 0;
+  expect_byte<Ready>(payload, 65, [](std::uint32_t weight) { return weight != 0; });
 }
 
 TEST(Payload, error_has_its_layout_and_ranges) {
@@ -319,6 +326,35 @@ TEST(Payload, error_round_trip_at_the_extremes) {
     EXPECT_EQ(found.other, error.other);
     EXPECT_EQ(found.expected, error.expected);
     EXPECT_EQ(found.found, error.found);
+  }
+}
+
+TEST(Payload, seat_has_its_layout_and_ranges) {
+  const SeatAssignment seat = {5, 4, 3, 2, Topology::star, 0x1234};
+  const Bytes payload = encoded(seat);
+  EXPECT_EQ(payload, (Bytes{5, 4, 3, 2, 1, 0x34, 0x12}));
+  expect_exact_length<SeatAssignment>(payload);
+  expect_byte<SeatAssignment>(payload, 0,
+                              [](std::uint32_t seats) { return 5 <= seats && seats <= 64; });
+  for (const std::size_t offset : {1, 2, 3}) {
+    expect_byte<SeatAssignment>(payload, offset, [](std::uint32_t at) { return at < 5; });
+  }
+  expect_byte<SeatAssignment>(payload, 4, [](std::uint32_t topology) { return topology < 3; });
+  Bytes small = payload;
+  small[6] = 0;
+  expect_byte<SeatAssignment>(small, 5, [](std::uint32_t bytes) { return bytes >= 250; });
+  expect_canonical<SeatAssignment>(payload);
+}
+
+TEST(Payload, seat_round_trip_at_the_extremes) {
+  const SeatAssignment low = {1, 0, 0, 0, Topology::ring, 250};
+  const SeatAssignment high = {64, 63, 63, 63, Topology::broadcast, 0xffff};
+  for (const SeatAssignment& seat : {low, high}) {
+    SeatAssignment found;
+    ASSERT_EQ(decode_payload(found, encoded(seat)), Status::ok);
+    EXPECT_EQ(encoded(found), encoded(seat));
+    EXPECT_EQ(found.topology, seat.topology);
+    EXPECT_EQ(found.frame_bytes, seat.frame_bytes);
   }
 }
 
@@ -374,14 +410,14 @@ TEST(Payload, what_is_refused_leaves_the_message_alone) {
   EXPECT_EQ(encoded(hello), encoded(some_hello()));
   Ready ready = some_ready(2);
   payload = encoded(some_ready(5));
-  payload[54] = 2;
+  payload[58] = 2;
   EXPECT_EQ(decode_payload(ready, payload), Status::message_malformed);
   expect_equal(ready, some_ready(2));
 }
 
 TEST(Payload, the_largest_fit_the_smallest_frame) {
-  for (const std::size_t bytes :
-       {kHelloBytes, kErrorBytes, encoded(some_ready(64)).size(), encoded(entries_of(64)).size()}) {
+  for (const std::size_t bytes : {kHelloBytes, kErrorBytes, kSeatAssignmentBytes,
+                                  encoded(some_ready(64)).size(), encoded(entries_of(64)).size()}) {
     EXPECT_LE(max_frame_bytes(kMessageHeaderBytes + bytes), kMinFrameBytes);
   }
 }

@@ -16,9 +16,9 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::array kTypes = {
-    MessageType::hello,   MessageType::ready,      MessageType::activation,
-    MessageType::token,   MessageType::candidates, MessageType::heartbeat,
-    MessageType::barrier, MessageType::ack,        MessageType::error};
+    MessageType::hello,      MessageType::ready,     MessageType::activation, MessageType::token,
+    MessageType::candidates, MessageType::heartbeat, MessageType::barrier,    MessageType::ack,
+    MessageType::error,      MessageType::seat};
 
 bool answers(MessageType type) {
   return type == MessageType::barrier || type == MessageType::ack;
@@ -175,7 +175,7 @@ TEST(MessageHeader, unknown_types_are_refused) {
   for (std::uint32_t type = 0; type < 16; ++type) {
     const Bytes bytes = with_bits(encoded({}), 3, 4, type);
     EXPECT_EQ(decode_status(bytes),
-              1 <= type && type <= 9 ? Status::ok : Status::message_malformed);
+              1 <= type && type <= 10 ? Status::ok : Status::message_malformed);
   }
 }
 

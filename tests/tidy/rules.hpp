@@ -32,7 +32,7 @@ inline constexpr std::array<std::string_view, 5> kLayers = {"base", "kernels", "
                                                             "cluster"};
 
 /// The layer that each public header belongs to.
-inline constexpr std::array<std::pair<std::string_view, std::string_view>, 17> kPublicHeaders = {{
+inline constexpr std::array<std::pair<std::string_view, std::string_view>, 21> kPublicHeaders = {{
     {"arena.hpp", "base"},
     {"config.hpp", "base"},
     {"matrix.hpp", "base"},
@@ -47,9 +47,13 @@ inline constexpr std::array<std::pair<std::string_view, std::string_view>, 17> k
     {"sampler.hpp", "model"},
     {"tokenizer.hpp", "model"},
     {"transformer.hpp", "model"},
+    {"all_gather.hpp", "cluster"},
+    {"coordinator.hpp", "cluster"},
     {"frame.hpp", "cluster"},
     {"message.hpp", "cluster"},
+    {"node.hpp", "cluster"},
     {"partition.hpp", "cluster"},
+    {"share.hpp", "cluster"},
 }};
 
 /// Endings of files that are written for one instruction set.

@@ -1,107 +1,109 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model over chips answers with the tokens and logits of one chip, bit for bit.
+// What the cluster in one process adds to its chips; that the answer is that of one chip is
+// shown in split_equals_whole_test.cpp.
+#include "cluster/in_process.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <span>
-#include <utility>
+#include <cstdint>
+#include <string>
 #include <vector>
 
-#include "cluster/in_process.hpp"
+#include "support/chip_answer.hpp"
+#include "support/error.hpp"
 #include "support/image_factory.hpp"
-#include "support/running_model.hpp"
 
 namespace mote::host {
 namespace {
 
-using test::ModelSpec;
+using test::Answer;
 using test::OpenImage;
-using test::RunningModel;
 using test::Tokens;
 
-constexpr std::uint32_t kPrompt = 11;
-constexpr std::uint32_t kAnswer = 6;
+constexpr std::uint32_t kVocabulary = 67;
 
-using Candidates = std::vector<std::pair<std::uint32_t, std::int32_t>>;
-
-Candidates listed(std::span<const Candidate> candidates) {
-  Candidates list;
-  for (const Candidate& one : candidates) list.emplace_back(one.token, one.logit);
-  return list;
-}
-
-/// What one chip says: tokens, and all logits that each was drawn from, best first.
-struct Answer {
-  Tokens text;
-  std::vector<Candidates> logits;
-};
-
-SamplerConfig sampling() {
-  SamplerConfig config;
-  config.temperature_q16 = kOneQ16;
-  config.top_k = 5;
-  config.repeat_penalty_q16 = kOneQ16 * 5 / 4;
-  config.seed = 7;
-  return config;
-}
-
-Answer answer_of_one(const Image& image, const RunConfig& run, const Tokens& prompt) {
-  RunningModel model(image, run);
-  Sampler sampler;
-  EXPECT_EQ(sampler.configure(sampling()), Status::ok);
-  Answer answer{prompt, {}};
-  for (const std::uint32_t token : prompt) sampler.accept(token);
-  model.decode(prompt);
-  for (std::uint32_t i = 0; i < kAnswer; ++i) {
-    const auto candidates = model->candidates(sampler);
-    answer.logits.push_back(listed(candidates));
-    const std::uint32_t token = sampler.sample(candidates);
-    sampler.accept(token);
-    answer.text.push_back(token);
-    model.decode({&token, 1});
-  }
-  return answer;
-}
-
-void expect_answer(const Image& image, std::uint32_t chips, InProcessOptions options,
-                   const Answer& expected) {
-  InProcessCluster cluster(std::vector<const Image*>(chips, &image), options);
-  const auto prompt = std::span(expected.text).first(kPrompt);
-  cluster.start(prompt, sampling(), kAnswer);
-  for (const Candidates& logits : expected.logits) {
-    ASSERT_TRUE(cluster.next_token());
-    ASSERT_EQ(listed(cluster.chip(0).node().candidates()), logits);
-  }
-  EXPECT_TRUE(std::ranges::equal(cluster.text(), expected.text));
-  EXPECT_FALSE(cluster.next_token());
-}
-
-TEST(InProcessCluster, any_number_of_chips_and_topology_gives_the_logits_of_one_chip) {
-  ModelSpec spec;
-  spec.shape = {90, 101, 2, 6, 2, 24, 67, 40};
-  spec.shape.has_classifier = true;
+test::ModelSpec small_model(std::uint64_t seed = 1) {
+  test::ModelSpec spec;
+  spec.shape = {90, 101, 2, 6, 2, 24, kVocabulary, 24};
   spec.block = 16;
-  const OpenImage image(spec);
-  const Tokens prompt = test::random_tokens(67, kPrompt);
-  for (const std::uint32_t batch : {1U, 8U}) {
-    const RunConfig run = {40, batch, 67};
-    const Answer expected = answer_of_one(image.image(), run, prompt);
-    for (const Topology topology : {Topology::ring, Topology::star, Topology::broadcast}) {
-      for (const HeadPolicy policy : {HeadPolicy::contiguous, HeadPolicy::round_robin}) {
-        for (std::uint32_t chips = 1; chips <= 9; ++chips) {
-          SCOPED_TRACE(testing::Message() << chips << " chips, topology " << int(topology)
-                                          << ", policy " << int(policy) << ", batch " << batch);
-          InProcessOptions options;
-          options.topology = topology;
-          options.policy = policy;
-          options.frame_bytes = chips % 2 == 0 ? 250 : 512;
-          options.run = run;
-          expect_answer(image.image(), chips, options, expected);
-          if (testing::Test::HasFatalFailure()) return;
-        }
-      }
+  spec.seed = seed;
+  return spec;
+}
+
+InProcessOptions options_of() {
+  InProcessOptions options;
+  options.run = {24, 4, kVocabulary};
+  return options;
+}
+
+std::string error_of(InProcessCluster& cluster) {
+  try {
+    while (cluster.next_token()) {
     }
+  } catch (const Error& error) {
+    return error.what();
   }
+  return "";
+}
+
+TEST(InProcessCluster, gives_token_after_token_and_ends_where_the_context_does) {
+  const OpenImage image(small_model());
+  InProcessCluster cluster(std::vector<const Image*>(3, &image.image()), options_of());
+  EXPECT_EQ(cluster.size(), 3U);
+  EXPECT_FALSE(cluster.next_token()) << "nothing has been asked for";
+  const Tokens prompt = test::random_tokens(kVocabulary, 11);
+  cluster.start(prompt, test::penalized_sampling(), 1000);
+  const Answer expected =
+      test::answer_of_one(image.image(), options_of().run, prompt, test::penalized_sampling(), 14);
+  for (std::uint32_t i = 1; i <= 14; ++i) {
+    ASSERT_TRUE(cluster.next_token());
+    ASSERT_EQ(cluster.text().size(), 11 + i);
+  }
+  EXPECT_FALSE(cluster.next_token());
+  EXPECT_TRUE(std::ranges::equal(cluster.text(), expected.text));
+}
+
+TEST(InProcessCluster, answers_again_and_can_be_stopped) {
+  const OpenImage image(small_model());
+  InProcessCluster cluster(std::vector<const Image*>(4, &image.image()), options_of());
+  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+    const Tokens prompt = test::random_tokens(kVocabulary, 3 + seed, seed);
+    cluster.start(prompt, {}, 12);
+    const Answer expected = test::answer_of_one(image.image(), options_of().run, prompt, {}, 7);
+    for (int i = 0; i < 7; ++i) ASSERT_TRUE(cluster.next_token());
+    EXPECT_TRUE(std::ranges::equal(cluster.text(), expected.text));
+    cluster.stop();
+    EXPECT_FALSE(cluster.next_token());
+  }
+}
+
+TEST(InProcessCluster, says_what_it_cannot_do) {
+  const OpenImage image(small_model());
+  InProcessCluster cluster(std::vector<const Image*>(2, &image.image()), options_of());
+  EXPECT_THROW(cluster.start({}, {}, 1), Error);
+  EXPECT_THROW(cluster.start(Tokens(25), {}, 1), Error);
+  const Tokens strange = {kVocabulary};
+  cluster.start(strange, {}, 1);
+  EXPECT_NE(error_of(cluster), "");
+  SamplerConfig sampling;
+  sampling.top_k = 0;
+  cluster.start(Tokens(3), sampling, 1);
+  EXPECT_NE(error_of(cluster).find(status_text(Status::bad_sampler_config)), std::string::npos);
+  InProcessOptions narrow = options_of();
+  narrow.frame_bytes = 249;
+  EXPECT_THROW(InProcessCluster(std::vector<const Image*>(2, &image.image()), narrow), Error);
+}
+
+TEST(InProcessCluster, an_error_names_the_chips_and_both_sides) {
+  const ErrorMessage wrong = {Status::wrong_model, 2, 0, 0x11, 0x22};
+  const std::string text = describe(wrong);
+  for (const char* part : {"chip 2", "chip 0", "0000000000000011", "0000000000000022",
+                           status_text(Status::wrong_model)}) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  }
+  EXPECT_EQ(describe({Status::chip_silent, 3, 3, 0, 0}),
+            std::string("chip 3: ") + status_text(Status::chip_silent));
 }
 
 }  // namespace
