@@ -12,6 +12,8 @@ void add_perplexity_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
 void add_shard_command(CLI::App& app);
 void add_plan_command(CLI::App& app);
+void add_node_command(CLI::App& app);
+void add_simulate_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
 
 }  // namespace mote::host

@@ -20,6 +20,8 @@ int main(int argc, char** argv) {
   mote::host::add_inspect_command(app);
   mote::host::add_shard_command(app);
   mote::host::add_plan_command(app);
+  mote::host::add_node_command(app);
+  mote::host::add_simulate_command(app);
   mote::host::add_bench_command(app);
   try {
     app.parse(argc, argv);

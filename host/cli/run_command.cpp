@@ -2,13 +2,17 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include "cli/cluster_options.hpp"
 #include "cli/commands.hpp"
 #include "cli/sampler_options.hpp"
+#include "cluster/cluster_tokens.hpp"
 #include "run/engine.hpp"
 #include "run/generate.hpp"
+#include "shard/shard_summary.hpp"
 #include "support/error.hpp"
 #include "support/mapped_file.hpp"
 
@@ -22,6 +26,7 @@ struct RunOptions {
   std::int64_t max_tokens = -1;
   std::uint32_t context_length = 0;
   SamplerOptions sampling;
+  ClusterOptions cluster;
 };
 
 std::string read_prompt(const RunOptions& options) {
@@ -49,25 +54,57 @@ void write_text(std::string_view text) {
   if (std::fflush(stdout) != 0) throw Error("standard output: cannot write");
 }
 
-void run(const RunOptions& options) {
-  // The image is opened once to learn the vocabulary, which bounds the candidates.
-  EngineOptions engine_options;
-  engine_options.context_length = options.context_length;
-  SamplerConfig sampling;
-  {
-    const MappedFile file(options.model);
-    const Image image = open_image(options.model, file.bytes(), Verify::structure);
-    sampling = options.sampling.resolve(image.config().vocab_size);
-  }
-  engine_options.candidates = sampling.top_k;
-  Engine engine(options.model, engine_options);
-  Sampler sampler;
-  check(sampler.configure(sampling), "sampling options");
+/// A model file, and what is asked of it.
+struct Task {
+  explicit Task(const RunOptions& run_options);
 
-  const std::string prompt = read_prompt(options);
-  const auto tokens = engine.encode(prompt);
+  std::vector<std::uint32_t> encode_prompt() const;
+  void answer(TokenSource& source, std::uint32_t positions) const;
+
+  const RunOptions& options;
+  MappedFile file;
+  Image image;
+  Tokenizer tokenizer;
+  SamplerConfig sampling;
+  std::string prompt;
+};
+
+/// The tokenizer of a shard is with the chip of rank 0.
+Tokenizer tokenizer_of(const RunOptions& options, const Image& image) {
+  if (image.is_shard() && options.cluster.nodes.empty()) {
+    throw Error(fmt::format("{}: holds the part of {}; the other chips are named by --nodes",
+                            options.model, rank_text(image.shard())));
+  }
+  Section section;
+  if (image.is_shard() && !image.find(section, SectionKind::tokenizer, 0)) {
+    throw Error(fmt::format("{}: holds the part of {}, which has no tokenizer; that of rank 0 has",
+                            options.model, rank_text(image.shard())));
+  }
+  return open_tokenizer(options.model, image);
+}
+
+Task::Task(const RunOptions& run_options)
+    : options(run_options),
+      file(options.model),
+      // Whoever computes reads all of it; an engine opens it again.
+      image(open_image(options.model, file.bytes(),
+                       options.cluster.is_used() ? Verify::full : Verify::structure)),
+      tokenizer(tokenizer_of(options, image)),
+      sampling(options.sampling.resolve(image.config().vocab_size)),
+      prompt(read_prompt(options)) {}
+
+std::vector<std::uint32_t> Task::encode_prompt() const {
+  std::vector<std::uint32_t> tokens(Tokenizer::max_tokens(prompt.size()));
+  std::vector<std::uint32_t> scratch(tokens.size());
+  std::size_t count = 0;
+  check(tokenizer.encode(tokens, count, scratch, prompt), options.model);
+  tokens.resize(count);
   if (tokens.empty()) throw Error(options.model + ": an empty prompt needs a beginning token");
-  const std::uint32_t positions = engine.transformer().position_limit();
+  return tokens;
+}
+
+void Task::answer(TokenSource& source, std::uint32_t positions) const {
+  const auto tokens = encode_prompt();
   if (tokens.size() > positions) {
     throw Error(fmt::format("{}: the prompt has {} tokens, the context {} positions", options.model,
                             tokens.size(), positions));
@@ -75,9 +112,65 @@ void run(const RunOptions& options) {
   write_text(prompt);
   const auto limit =
       options.max_tokens < 0 ? UINT32_MAX : static_cast<std::uint32_t>(options.max_tokens);
-  const GenerateResult result = generate(engine, sampler, tokens, limit, write_text);
+  const GenerateResult result = generate(source, tokenizer, tokens, limit, write_text);
   write_text("\n");
   print_speed(result, sampling);
+}
+
+void run_engine(const Task& task) {
+  EngineOptions options;
+  options.context_length = task.options.context_length;
+  options.candidates = task.sampling.top_k;
+  Engine engine(task.options.model, options);
+  Sampler sampler;
+  check(sampler.configure(task.sampling), "sampling options");
+  EngineTokens source(engine, sampler);
+  task.answer(source, engine.transformer().position_limit());
+}
+
+RunConfig run_config(const Task& task) {
+  const std::uint32_t most = task.image.config().context_length;
+  const std::uint32_t asked = task.options.context_length;
+  if (asked > most) {
+    throw Error(fmt::format("{}: a context of {} positions was asked for; the model has 1 to {}",
+                            task.options.model, asked, most));
+  }
+  return {asked != 0 ? asked : most, EngineOptions{}.batch, task.sampling.top_k};
+}
+
+void run_chips(const Task& task) {
+  const RunConfig run = run_config(task);
+  const ClusterOptions& options = task.options.cluster;
+  const std::vector<const Image*> images(options.chips, &task.image);
+  InProcessCluster cluster(images, options.in_process(run));
+  ClusterTokens source(cluster, task.sampling, run.context_length);
+  task.answer(source, run.context_length);
+}
+
+/// The driver's own account; each node prints one too.
+void print_work(const RemoteCluster& cluster, const std::string& path) {
+  const WorkStats stats = cluster.stats();
+  fmt::print(stderr, "driver: {}\n", format_work(stats));
+  if (path.empty()) return;
+  auto json = work_json(stats);
+  json["chips"] = cluster.members();
+  json["sessions"] = cluster.coordinator().sessions();
+  write_work_json(path, json);
+}
+
+void run_nodes(const Task& task) {
+  const RunConfig run = run_config(task);
+  RemoteCluster cluster(task.image, task.options.cluster.remote(run));
+  ClusterTokens source(cluster, task.sampling, run.context_length);
+  task.answer(source, run.context_length);
+  print_work(cluster, task.options.cluster.stats_path);
+}
+
+void run(const RunOptions& options) {
+  const Task task(options);
+  if (!options.cluster.nodes.empty()) return run_nodes(task);
+  if (options.cluster.chips != 0) return run_chips(task);
+  run_engine(task);
 }
 
 }  // namespace
@@ -85,7 +178,10 @@ void run(const RunOptions& options) {
 void add_run_command(CLI::App& app) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* command = app.add_subcommand("run", "Write on from a prompt");
-  command->footer("Example: mote run -m stories260K.mote -p \"Once upon a time\" -n 100 --temp 0");
+  command->footer(
+      "Example:\n"
+      "  mote run -m stories260K.mote -p \"Once upon a time\" -n 100 --temp 0\n"
+      "  mote run -m stories260K.mote -p \"Once\" --nodes tcp://10.0.0.2:4000,tcp://10.0.0.3:4000");
   command->add_option("-m,--model", options->model, "Model image (.mote)")->required();
   auto* prompt = command->add_option("-p,--prompt", options->prompt, "Text to begin with");
   command->add_option("-f,--file", options->prompt_file, "File with the text to begin with")
@@ -99,6 +195,7 @@ void add_run_command(CLI::App& app) {
       ->add_option("-c,--ctx-size", options->context_length, "Positions of context; 0: the model's")
       ->capture_default_str();
   options->sampling.add_to(*command);
+  options->cluster.add_to(*command);
   command->callback([options] { run(*options); });
 }
 

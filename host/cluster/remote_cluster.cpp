@@ -138,6 +138,8 @@ void RemoteCluster::start(std::span<const std::uint32_t> text, const SamplerConf
   check(coordinator_.start(text, request, clock_us()), "the cluster");
   given_ = text.size();
   told_ = text.size();
+  before_ = totals();
+  run_round(0);
 }
 
 bool RemoteCluster::next_token() {
@@ -159,7 +161,7 @@ bool RemoteCluster::next_token() {
   return true;
 }
 
-WorkStats RemoteCluster::stats() const {
+WorkStats RemoteCluster::totals() const {
   WorkStats stats = meter_.stats();
   stats.tokens = tokens_;
   for (const auto& chip : chips_) {

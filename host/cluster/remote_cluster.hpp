@@ -64,10 +64,11 @@ class RemoteCluster {
   std::size_t members() const;
   const Coordinator& coordinator() const { return coordinator_; }
   const TensorParallelNode& node() const { return node_; }
-  /// Of the driver, since the beginning.
-  WorkStats stats() const;
+  /// Of the driver, since the answer began.
+  WorkStats stats() const { return totals() - before_; }
 
  private:
+  WorkStats totals() const;
   void run_round(std::uint64_t most_wait_us);
   void wait(std::uint64_t most_wait_us);
   void receive(std::uint64_t now_us);
@@ -93,7 +94,8 @@ class RemoteCluster {
   std::size_t given_ = 0;  // tokens of the text that `start` got
   std::size_t told_ = 0;   // tokens of the text that next_token has returned
   WorkMeter meter_;
-  std::uint64_t tokens_ = 0;
+  std::uint64_t tokens_ = 0;  // drawn in all answers
+  WorkStats before_;
 };
 
 }  // namespace mote::host

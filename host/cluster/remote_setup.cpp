@@ -88,6 +88,17 @@ std::string describe_error(const std::string& name, const ErrorMessage& error) {
     case Status::message_bad_version:
       return fmt::format("{} speaks version {} of the protocol, the driver {}", name, error.found,
                          error.expected);
+    case Status::wrong_shard:
+      return fmt::format(
+          "{} holds another part than the driver's cut gives it; a driver with the shard of rank 0 "
+          "knows the cut",
+          name);
+    case Status::arena_too_small:
+      return fmt::format("{} has too little memory for this context and batch", name);
+    case Status::chip_silent:
+      return fmt::format("{} has fallen silent", name);
+    case Status::chip_restarted:
+      return fmt::format("{} has started anew", name);
     default:
       return fmt::format("{}: {}", name, status_text(error.status));
   }

@@ -15,14 +15,32 @@ double seconds_since(Clock::time_point begin) {
 
 }  // namespace
 
-GenerateResult generate(Engine& engine, Sampler& sampler, std::span<const std::uint32_t> prompt,
-                        std::uint32_t max_tokens,
+void EngineTokens::start(std::span<const std::uint32_t> prompt, std::uint32_t /*max_tokens*/) {
+  for (const std::uint32_t token : prompt) sampler_.accept(token);
+  engine_.decode(prompt);
+  has_last_ = false;
+}
+
+bool EngineTokens::next_token(std::uint32_t& token) {
+  if (has_last_) engine_.decode({&last_, 1});
+  token = sampler_.sample(engine_.transformer().candidates(sampler_));
+  sampler_.accept(token);
+  last_ = token;
+  has_last_ = true;
+  return true;
+}
+
+bool EngineTokens::is_full() const {
+  const Transformer& model = engine_.transformer();
+  return has_last_ && model.position() == model.position_limit();
+}
+
+GenerateResult generate(TokenSource& source, const Tokenizer& tokenizer,
+                        std::span<const std::uint32_t> prompt, std::uint32_t max_tokens,
                         const std::function<void(std::string_view)>& write) {
   GenerateResult result;
-  Transformer& model = engine.transformer();
   const auto prompt_begin = Clock::now();
-  for (const std::uint32_t token : prompt) sampler.accept(token);
-  engine.decode(prompt);
+  source.start(prompt, max_tokens);
   result.prompt_tokens = static_cast<std::uint32_t>(prompt.size());
   result.prompt_seconds = seconds_since(prompt_begin);
 
@@ -30,28 +48,29 @@ GenerateResult generate(Engine& engine, Sampler& sampler, std::span<const std::u
   Utf8Stream stream;
   std::vector<char> buffer;
   std::uint32_t previous = prompt.back();
-  while (result.generated_tokens < max_tokens) {
-    const std::uint32_t token = sampler.sample(model.candidates(sampler));
-    if (engine.tokenizer().is_end(token)) {
-      result.ended = true;
-      break;
-    }
-    const std::string_view piece = engine.tokenizer().decode(previous, token);
+  std::uint32_t token = 0;
+  while (result.generated_tokens < max_tokens && !result.context_full && source.next_token(token)) {
+    result.ended = tokenizer.is_end(token);
+    if (result.ended) break;
+    const std::string_view piece = tokenizer.decode(previous, token);
     buffer.resize(piece.size() + 4);
     write(stream.push(piece, buffer));
-    sampler.accept(token);
     previous = token;
     ++result.generated_tokens;
-    if (model.position() == model.position_limit()) {
-      result.context_full = true;
-      break;
-    }
-    if (result.generated_tokens < max_tokens) engine.decode({&token, 1});
+    result.context_full = source.is_full();
   }
+  source.stop();
   buffer.resize(4);
   write(stream.flush(buffer));
   result.generation_seconds = seconds_since(generation_begin);
   return result;
+}
+
+GenerateResult generate(Engine& engine, Sampler& sampler, std::span<const std::uint32_t> prompt,
+                        std::uint32_t max_tokens,
+                        const std::function<void(std::string_view)>& write) {
+  EngineTokens source(engine, sampler);
+  return generate(source, engine.tokenizer(), prompt, max_tokens, write);
 }
 
 }  // namespace mote::host

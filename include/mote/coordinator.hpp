@@ -79,6 +79,7 @@ class Coordinator {
   SeatMask connected(SeatMask usable) const;
   std::uint32_t find_holder(SeatMask left, std::uint32_t chips, std::uint32_t rank) const;
   void add_member(std::uint32_t seat, std::uint8_t weight);
+  std::uint8_t weight_of(std::uint32_t seat, std::uint32_t rank) const;
   void form(std::uint64_t now_us);
   void open(std::uint64_t now_us);
   void take_tokens(std::uint64_t now_us);

@@ -69,7 +69,7 @@ struct Hello {
   std::uint8_t seat = 0;
   std::uint8_t rank = 0;    // of its shard; 0 with a whole image
   std::uint8_t chips = 0;   // of its shard; 0 with a whole image
-  std::uint8_t weight = 0;  // relative speed
+  std::uint8_t weight = 0;  // relative speed; of a shard, that of its rank in the cut
   Hash model{};             // content hash of the whole image
   Hash shard{};             // content hash of what it holds
 };

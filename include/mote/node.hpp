@@ -223,6 +223,7 @@ class TensorParallelNode {
   std::span<SeatRecord> seats_;
   std::span<Port> ports_;
   std::size_t session_offset_ = 0;  // of the arena: what a session may use
+  std::size_t message_bytes_ = 0;   // the largest message
   std::array<Forwarded, kForwarded> forwarded_{};
   std::uint32_t next_forwarded_ = 0;  // of `forwarded_`, the oldest
   std::uint32_t control_count_ = 0;   // own messages about itself so far

@@ -118,6 +118,14 @@ std::uint32_t Coordinator::find_holder(SeatMask left, std::uint32_t chips,
   return whole == seats && own_may ? own : whole;
 }
 
+/// The weight of a rank in the cut that shards were made for: their own images say it, and the
+/// hellos of those that hold one.
+std::uint8_t Coordinator::weight_of(std::uint32_t seat, std::uint32_t rank) const {
+  if (node_->image().is_shard()) return node_->image().shard().weights[rank];
+  const bool is_shard = seat != node_->config().seat && seats_[seat].hello.chips != 0;
+  return is_shard ? seats_[seat].hello.weight : std::uint8_t{1};
+}
+
 /// Chips with shards take their own ranks of the cut that they were made for; those with whole
 /// images take the others. Chips that have no part but stand between others, and a driver, follow
 /// as members of weight 0.
@@ -135,7 +143,7 @@ bool Coordinator::choose_shards(SeatMask usable) {
     const std::uint32_t found = find_holder(left, chips, rank);
     if (found == seats_.size()) return false;
     left &= ~seat_bit(found);
-    add_member(found, cut != nullptr ? cut->weights[rank] : std::uint8_t{1});
+    add_member(found, weight_of(found, rank));
   }
   SeatMask relays = seat_bit(config.seat);
   if (config.topology == Topology::ring) relays = usable;

@@ -74,6 +74,7 @@ Status TensorParallelNode::init(const Image& image, const NodeConfig& config,
   image_ = image;
   arena_ = memory;
   session_offset_ = arena.used_bytes();
+  message_bytes_ = max_message_bytes(config.frame_bytes);
   ports_ = ports;
   std::fill(ports_.begin(), ports_.end(), Port{});
   seats_ = seats;

@@ -196,7 +196,8 @@ void TensorParallelNode::take_ack(std::uint32_t port, const MessageHeader& heade
 /// again.
 void TensorParallelNode::forward(std::uint32_t port, const MessageHeader& header,
                                  std::span<const std::uint8_t> message) {
-  if (header.first <= 1 || message.size() > max_message_bytes(kMinFrameBytes)) return;
+  constexpr std::size_t kMostBytes = max_message_bytes(kMinFrameBytes);
+  if (header.first <= 1 || message.size() > kMostBytes) return;
   SeatMask ports = 0;
   for (std::uint32_t out = 0; out < port_count(); ++out) {
     if (routes_.floods(out, port)) ports |= seat_bit(out);

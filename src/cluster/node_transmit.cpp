@@ -34,7 +34,8 @@ void TensorParallelNode::tick(std::uint64_t now_us) {
   if (is_complete(slot(sequence_))) return;
   for (Port& port : ports_) port.is_ack_due = true;
   progress_us_ = now_us;
-  wait_us_ = std::min<std::uint64_t>(2 * wait_us_, config_.timing.heartbeat_us);
+  wait_us_ = std::max<std::uint64_t>(
+      config_.timing.retry_us, std::min<std::uint64_t>(2 * wait_us_, config_.timing.heartbeat_us));
 }
 
 /// Once in a while a chip says who it is, that it lives, or what is wrong with it.
@@ -79,6 +80,7 @@ std::size_t TensorParallelNode::make_control(std::span<std::uint8_t> out) {
   if (image_.is_shard()) {
     hello.rank = static_cast<std::uint8_t>(image_.shard().rank);
     hello.chips = static_cast<std::uint8_t>(image_.shard().chips);
+    hello.weight = image_.shard().weights[hello.rank];
   }
   std::ranges::copy(image_.model_hash(), hello.model.begin());
   std::ranges::copy(image_.content_hash(), hello.shard.begin());
@@ -182,8 +184,7 @@ std::size_t TensorParallelNode::make_message(std::span<std::uint8_t> out, std::u
 std::size_t TensorParallelNode::transmit(std::uint32_t port, std::span<std::uint8_t> out) {
   MOTE_ASSERT(port < ports_.size() && out.size() >= config_.frame_bytes);
   std::array<std::uint8_t, kMaxMessageBytes> message;
-  const std::size_t most = max_message_bytes(config_.frame_bytes);
-  const std::size_t bytes = make_message(std::span(message).first(most), port);
+  const std::size_t bytes = make_message(std::span(message).first(message_bytes_), port);
   if (bytes == 0) return 0;
   const std::size_t frame_bytes = encode_frame(out, std::span(message).first(bytes));
   ++ports_[port].counters.frames;

@@ -336,7 +336,7 @@ TEST(Payload, seat_has_its_layout_and_ranges) {
   expect_exact_length<SeatAssignment>(payload);
   expect_byte<SeatAssignment>(payload, 0,
                               [](std::uint32_t seats) { return 5 <= seats && seats <= 64; });
-  for (const std::size_t offset : {1, 2, 3}) {
+  for (const std::size_t offset : {1U, 2U, 3U}) {
     expect_byte<SeatAssignment>(payload, offset, [](std::uint32_t at) { return at < 5; });
   }
   expect_byte<SeatAssignment>(payload, 4, [](std::uint32_t topology) { return topology < 3; });

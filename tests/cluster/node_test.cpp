@@ -349,22 +349,34 @@ TEST(Node, an_early_embedding_row_of_a_chip_that_does_not_own_it_is_dropped) {
   ASSERT_EQ(nodes.open(1, prompt()), Status::ok);
   // Seat 1 waits for the candidates of its neighbour, and knows no more of the next exchange than
   // that it carries one row.
-  bool is_late = false;
+  std::uint16_t sequence = 0;
+  std::uint64_t due_us = 0;
   nodes.fate = [&](const Flight& flight) -> std::vector<std::uint64_t> {
-    const bool is_last = flight.header.type == MessageType::candidates && flight.to.seat == 1;
-    is_late = is_late || (is_last && flight.header.source == 2);
-    return {is_last && flight.header.source == 2 ? 20U : 0U};
+    const MessageHeader& header = flight.header;
+    const bool is_last = header.type == MessageType::candidates && header.source == 2;
+    if (!is_last || flight.to.seat != 1) return {0};
+    if (sequence == 0) {
+      sequence = header.sequence;
+      due_us = nodes.now_us() + 20;
+    }
+    return {20};
   };
-  ASSERT_TRUE(nodes.run_until([&] { return is_late && nodes.node(1).missing_seats() != 0; }));
+  ASSERT_TRUE(nodes.run_until([&] { return nodes.now_us() + 1 == due_us; }));
+  ASSERT_EQ(nodes.node(1).sequence(), sequence);
+  ASSERT_EQ(nodes.node(1).missing_seats(), seat_bit(2));
+  // With them comes a row of a chip that does not own it, which this one would have to pass on.
+  const std::uint32_t owner = nodes.node(1).partition().owner_of_token(expected().text.at(kPrompt));
   MessageHeader header;
   header.type = MessageType::activation;
   header.session = 1;
-  header.sequence = static_cast<std::uint16_t>(nodes.node(1).sequence() + 1);
+  header.sequence = static_cast<std::uint16_t>(sequence + 1);
   header.position = kPrompt;
-  const std::uint32_t owner = nodes.node(1).partition().owner_of_token(expected().text.at(kPrompt));
-  header.source = static_cast<std::uint8_t>(owner == 0 ? 4 : 0);
-  nodes.put({1, 1}, header, Bytes(2 + 96, 7));
-  nodes.deliver();
+  header.source = static_cast<std::uint8_t>(owner == 0 ? 2 : 0);
+  nodes.put({1, owner == 0 ? 0U : 1U}, test::frame_of(header, Bytes(2 + 96, 7)), 1);
+  nodes.on_send = [&](const Flight& flight) {
+    if (flight.header.sequence != sequence + 1 || !has_items(flight.header)) return;
+    EXPECT_EQ(flight.header.source, owner);
+  };
   expect_answer(nodes);
 }
 

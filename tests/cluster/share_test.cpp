@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <numeric>
 #include <span>
 #include <vector>
@@ -254,7 +253,8 @@ TEST(Share, a_limit_cuts_between_items) {
         for (std::uint32_t i = first; i < next; ++i) expected += share.item_bytes(i);
         ASSERT_EQ(bytes, expected);
         ASSERT_TRUE(next == items || bytes + share.item_bytes(next) > limit);
-        ASSERT_EQ(std::memcmp(out.data(), all.data() + offset, bytes), 0);
+        ASSERT_TRUE(
+            std::ranges::equal(std::span(out).first(bytes), std::span(all).subspan(offset, bytes)));
       }
     }
     Bytes out(all.size());

@@ -69,7 +69,7 @@ class Check {
     for (std::uint32_t chips = 1; chips <= kMostChips; ++chips) {
       const std::vector<const Image*> images(chips, &image_);
       for (std::uint32_t i = 0; i < 12; ++i) {
-        const bool is_narrow = (std::popcount(i) + chips) % 2 == 0;
+        const bool is_narrow = (static_cast<std::uint32_t>(std::popcount(i)) + chips) % 2 == 0;
         expect_equal(images, i % 2 * 7 + 1, HeadPolicy(i / 2 % 2), kTopologies[i / 4], is_narrow);
         if (testing::Test::HasFatalFailure()) return;
       }
@@ -88,7 +88,7 @@ class Check {
 
  private:
   void expect_equal(const std::vector<const Image*>& images, std::uint32_t batch, HeadPolicy policy,
-                    Topology topology) {
+                    Topology topology, bool is_narrow) {
     SCOPED_TRACE(testing::Message() << images.size() << " chips, policy " << int(policy)
                                     << ", topology " << int(topology) << ", batch " << batch);
     InProcessOptions options;
