@@ -46,6 +46,8 @@ void check_payload_of(mote::MessageType type, Bytes payload) {
       return check_payload<mote::Ready>(payload);
     case mote::MessageType::error:
       return check_payload<mote::ErrorMessage>(payload);
+    case mote::MessageType::seat:
+      return check_payload<mote::SeatAssignment>(payload);
     case mote::MessageType::ack:
       return check_ack(payload);
     case mote::MessageType::heartbeat:

@@ -26,7 +26,8 @@ print_row() {
       python3 -c 'import json, sys
 run = json.load(sys.stdin)
 assert run["identical"], "the tokens differ from those of one chip"
-print(" %.2f, %d bytes |" % (run["speedup"], run["cluster"]["mean_link_payload_bytes_per_token"]), end="")'
+payload = run["cluster"]["mean_link_payload_bytes_per_token"]
+print(" %.2f, %d bytes |" % (run["speedup"], payload), end="")'
   done
   echo
 }

@@ -17,7 +17,12 @@ namespace {
 
 using Account = WorkMeter::Account;
 
-constexpr std::uint64_t kStallUs = 10'000'000;
+/// An exchange that stands still for so long, with all its chips heard, has lost one that does not
+/// know it: more than any exchange takes, and several questions for what is missing.
+constexpr std::uint64_t kStallUs = 4'000'000;
+constexpr std::uint64_t kStallRetries = 10;
+/// Rounds that take in what came while the driver did something else.
+constexpr int kCatchUpRounds = 1000;
 
 NodeConfig node_config(const RemoteOptions& options) {
   NodeConfig config;
@@ -67,7 +72,8 @@ RemoteCluster::RemoteCluster(const Image& image, const RemoteOptions& options)
   // Who is there is found out before.
   coordinator.forming_us = 0;
   coordinator.give_up_us = options.give_up_us;
-  coordinator.stall_us = std::max(kStallUs, 2 * options.timeout_us);
+  coordinator.stall_us =
+      std::max({kStallUs, 2 * options.timeout_us, kStallRetries * config.timing.retry_us});
   coordinator_ = Coordinator(node_, seats_, text_memory_, coordinator);
   for (std::size_t i = 0; i < options.chips.size(); ++i) {
     chips_.push_back(std::make_unique<RemoteChip>(options.chips[i], seat_of(config, i + 1)));
@@ -91,6 +97,10 @@ std::size_t RemoteCluster::members() const {
   const Ready& ready = coordinator_.ready();
   const auto weights = std::span(ready.weights).first(ready.members);
   return weights.size() - static_cast<std::size_t>(std::ranges::count(weights, 0));
+}
+
+bool RemoteCluster::has_input() const {
+  return std::ranges::find(is_readable_, true) != is_readable_.end();
 }
 
 std::string RemoteCluster::complaint_about(const RemoteChip& chip) const {
@@ -128,8 +138,9 @@ bool RemoteCluster::wait_for_chips(std::size_t count, std::uint64_t wait_us) {
 
 void RemoteCluster::start(std::span<const std::uint32_t> text, const SamplerConfig& sampler,
                           std::uint32_t max_tokens) {
-  // After an idle time the chips speak first.
+  // After an idle time lines may have been closed, behind much that is old.
   const auto open = std::ranges::count_if(chips_, [](const auto& chip) { return chip->is_open(); });
+  for (int i = 0; i < kCatchUpRounds && (i == 0 || has_input()); ++i) run_round(0);
   wait_for_chips(static_cast<std::size_t>(open), options_.timeout_us);
   AnswerRequest request;
   request.run = options_.run;

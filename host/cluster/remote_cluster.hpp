@@ -78,6 +78,8 @@ class RemoteCluster {
   void tell_arrivals();
   void tell_loss(std::uint64_t now_us);
   bool is_there(const RemoteChip& chip) const;
+  bool has_input() const;
+  void lose_line(std::uint32_t port);
   void check_chips() const;
   std::string complaint_about(const RemoteChip& chip) const;
 

@@ -55,13 +55,24 @@ void RemoteCluster::receive(std::uint64_t now_us) {
   for (std::uint32_t port = 0; port < chips_.size(); ++port) {
     RemoteChip& chip = *chips_[port];
     if (chip.is_open() && is_readable_[port]) receive_frames(node_, port, *chip.link(), now_us);
-    if (chip.take_loss(now_us)) coordinator_.seat_down(chip.seat());
+    if (chip.take_loss(now_us)) lose_line(port);
     if (chip.keep_open(now_us)) {
       // What an earlier link has left of a frame ends here.
       const std::uint8_t zero = 0;
       node_.receive(port, {&zero, 1}, now_us);
     }
   }
+}
+
+/// The answer under way tells of it by itself.
+void RemoteCluster::lose_line(std::uint32_t port) {
+  const RemoteChip& chip = *chips_[port];
+  coordinator_.seat_down(chip.seat());
+  const bool is_running = coordinator_.state() == Coordinator::State::running;
+  if (was_there_[port] && !is_running) {
+    options_.say(fmt::format("{}: {}", chip.name(), chip.trouble()));
+  }
+  was_there_[port] = false;
 }
 
 void RemoteCluster::compute(std::uint64_t now_us) {

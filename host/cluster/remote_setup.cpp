@@ -95,6 +95,8 @@ std::string describe_error(const std::string& name, const ErrorMessage& error) {
           name);
     case Status::arena_too_small:
       return fmt::format("{} has too little memory for this context and batch", name);
+    case Status::cluster_stalled:
+      return fmt::format("{} does not go on with the answer", name);
     case Status::chip_silent:
       return fmt::format("{} has fallen silent", name);
     case Status::chip_restarted:

@@ -185,6 +185,7 @@ SimulationOptions speed_simulation(const Image& image, const SpeedOptions& optio
   }
   simulation.coordinator.policy = options.policy;
   simulation.faults = options.faults;
+  simulation.verify_interval = has_fault(options.faults, FaultKind::flash) ? 1 : 0;
   simulation.seed = options.seed;
   set_timing(simulation, image);
   return simulation;

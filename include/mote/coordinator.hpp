@@ -48,7 +48,7 @@ class Coordinator {
   ///   memory  room for the text: the context length + 1 at most
   Coordinator(TensorParallelNode& node, std::span<SeatRecord> seats,
               std::span<std::uint32_t> memory, const CoordinatorConfig& config)
-      : config_(config), node_(&node), seats_(seats), text_(memory) {}
+      : config_(config), node_(&node), seats_(seats), text_(memory), session_(node.session()) {}
 
   /// Begins an answer. `context_full` where `text` and one more token do not fit `memory` or the
   /// request's context; then nothing has changed.

@@ -77,6 +77,8 @@ Status TensorParallelNode::init(const Image& image, const NodeConfig& config,
   message_bytes_ = max_message_bytes(config.frame_bytes);
   ports_ = ports;
   std::fill(ports_.begin(), ports_.end(), Port{});
+  // Chips may still be in a session of an earlier start.
+  session_ = static_cast<std::uint8_t>(config.boot * 151);
   seats_ = seats;
   std::fill(seats_.begin(), seats_.end(), SeatRecord{});
   control_us_ = now_us;

@@ -91,6 +91,11 @@ void TensorParallelNode::take_control(std::uint32_t port, const MessageHeader& h
       if (decode_payload(record.error, payload) != Status::ok) return;
       record.has_error = !in_session_ || header.session == session_;
       break;
+    case MessageType::heartbeat:
+      if (header.source == config_.coordinator && header.session != session_) {
+        leave_session(header, coordinator_boot_);
+      }
+      break;
     case MessageType::ready:
       if (Ready ready; decode_payload(ready, payload) == Status::ok) {
         take_ready(header, ready, now_us);
@@ -120,9 +125,12 @@ void TensorParallelNode::take_ready(const MessageHeader& header, const Ready& re
   control_us_ = now_us;
 }
 
-/// The coordinator says hello: it has left the session, or has started anew and knows of none.
+/// The coordinator says hello: it has left the session, or has started anew and knows of none. Or
+/// its heartbeat is of a later session. Late words of an earlier one say nothing.
 void TensorParallelNode::leave_session(const MessageHeader& header, std::uint32_t boot) {
-  if (!in_session_ || (boot == coordinator_boot_ && header.session != session_)) return;
+  const bool is_late =
+      boot == coordinator_boot_ && static_cast<std::int8_t>(header.session - session_) < 0;
+  if (!in_session_ || is_late) return;
   close_session();
   had_session_ = false;
 }

@@ -283,10 +283,10 @@ TEST(Node, what_is_lost_again_is_asked_for_again) {
 
 TEST(Node, doubled_and_reordered_frames_change_nothing) {
   for (const Topology topology : {Topology::ring, Topology::star, Topology::broadcast}) {
-    WiredOptions options = options_of();
+    WiredOptions options = options_of(8);  // three messages a share of two chips
     options.node.topology = topology;
     options.node.frame_bytes = 250;
-    WiredNodes nodes(small_image(), 4, options);
+    WiredNodes nodes(small_image(), topology == Topology::ring ? 2 : 4, options);
     test::Random random(static_cast<std::uint64_t>(topology));
     nodes.fate = [&](const Flight&) {
       return std::vector<std::uint64_t>(1 + random.below(2), random.below(12));
@@ -323,6 +323,28 @@ TEST(Node, old_frames_change_nothing) {
   EXPECT_TRUE(std::ranges::equal(nodes.node(1).text().first(tokens), longer.text));
 }
 
+TEST(Node, frames_of_another_session_change_nothing) {
+  WiredNodes nodes(small_image(), 3, options_of());
+  std::vector<Flight> old;
+  nodes.on_send = [&](const Flight& flight) {
+    if (is_of_exchange(flight.header)) old.push_back(flight);
+  };
+  ASSERT_EQ(nodes.open(1, test::random_tokens(kVocabulary, kPrompt, 5)), Status::ok);
+  nodes.run(100);
+  nodes.on_send = nullptr;
+  ASSERT_EQ(nodes.open(2, prompt()), Status::ok);
+  for (std::uint32_t i = 0; i < 150; ++i) {
+    // Those that would be of the exchanges under way, ahead of the right ones.
+    for (const Flight& flight : old) {
+      const std::uint32_t sequence = nodes.node(flight.to.seat).sequence();
+      if (flight.header.sequence - sequence > 1) continue;
+      nodes.node(flight.to.seat).receive(flight.to.port, flight.frame, nodes.now_us());
+    }
+    nodes.step();
+  }
+  expect_answer(nodes);
+}
+
 TEST(Node, frames_of_the_next_exchange_that_come_early_are_kept) {
   WiredNodes nodes(small_image(), 3, options_of());
   bool was_early = false;
@@ -342,6 +364,22 @@ TEST(Node, frames_of_the_next_exchange_that_come_early_are_kept) {
   EXPECT_TRUE(was_early);
   EXPECT_EQ(acks, 0U);
   EXPECT_EQ(repeated_bytes(nodes), 0U);
+}
+
+TEST(Node, what_comes_before_the_text_is_whole_is_asked_for_as_soon_as_it_is) {
+  WiredOptions options = options_of();
+  options.node.timing.retry_us = 2000;
+  WiredNodes nodes(small_image(), 3, options);
+  bool was_early = false;
+  nodes.fate = [&](const Flight& flight) -> std::vector<std::uint64_t> {
+    const bool is_text = is_of_exchange(flight.header) && flight.header.sequence == 0;
+    const bool is_next = has_items(flight.header) && flight.header.sequence == 1;
+    was_early = was_early || (is_next && flight.to.seat == 1 && nodes.node(1).sequence() == 0);
+    return {is_text && flight.to.seat == 1 && flight.header.source == 2 ? 10U : 0U};
+  };
+  ASSERT_EQ(nodes.open(1, prompt()), Status::ok);
+  expect_answer(nodes, 1000);
+  EXPECT_TRUE(was_early);
 }
 
 TEST(Node, an_early_embedding_row_of_a_chip_that_does_not_own_it_is_dropped) {

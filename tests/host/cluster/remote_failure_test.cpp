@@ -22,6 +22,10 @@ std::uint16_t port_of(const test::NodeProcess& node) {
   return parse_address(node.address()).port;
 }
 
+constexpr std::uint64_t kShortTimeoutUs = 700'000;
+/// What is stated, and what a busy computer may add.
+constexpr double kMostNoticeS = 0.7 + 2.0;
+
 double now_s() {
   return static_cast<double>(clock_us()) * 1e-6;
 }
@@ -55,14 +59,14 @@ TEST_F(RemoteFailure, one_of_four_is_killed_at_any_moment) {
 TEST_F(RemoteFailure, a_killed_node_is_noticed_at_once) {
   start_nodes(4);
   RemoteOptions patient = options();
-  patient.timeout_us = 5'000'000;
+  patient.timeout_us = 20'000'000;
   RemoteCluster cluster(image(), patient);
   start(cluster);
   take(cluster, 10);
   node(2).kill();
   const double begin = now_s();
   expect_rest(cluster);
-  EXPECT_LT(now_s() - begin, 4.0);
+  EXPECT_LT(now_s() - begin, 10.0);
   EXPECT_EQ(cluster.members(), 3U);
   EXPECT_EQ(cluster.coordinator().sessions(), 2U);
   EXPECT_CONTAINS(said(), "chip 3 (" + node(2).address() + "): ");
@@ -94,14 +98,16 @@ TEST_F(RemoteFailure, all_at_once) {
 
 TEST_F(RemoteFailure, a_node_that_hangs_is_noticed_within_the_timeout) {
   start_nodes(3);
-  RemoteCluster cluster(image(), options());
+  RemoteOptions watchful = options();
+  watchful.timeout_us = kShortTimeoutUs;
+  RemoteCluster cluster(image(), watchful);
   start(cluster);
   take(cluster, 30);
   node(1).send_signal(SIGSTOP);
   const double begin = now_s();
   ASSERT_TRUE(cluster.next_token());
   take(cluster, 35);
-  EXPECT_LT(now_s() - begin, 0.7 + 1.0);
+  EXPECT_LT(now_s() - begin, kMostNoticeS);
   EXPECT_EQ(cluster.members(), 2U);
   EXPECT_CONTAINS(said(), "chip 2 (" + node(1).address() + ") has fallen silent; going on");
   node(1).send_signal(SIGCONT);
@@ -169,6 +175,7 @@ TEST_F(RemoteFailure, garbage_in_the_middle_of_an_answer) {
   TcpTap tap(port_of(node(1)));
   RemoteOptions tapped = options();
   tapped.chips[1] = parse_address(tap.address());
+  tapped.timeout_us = kShortTimeoutUs;
   RemoteCluster cluster(image(), tapped);
   ASSERT_EQ(cluster.chips(), 3U);
   start(cluster);
@@ -176,7 +183,7 @@ TEST_F(RemoteFailure, garbage_in_the_middle_of_an_answer) {
   tap.set_mode(TcpTap::Mode::garbage);
   const double begin = now_s();
   take(cluster, 25);
-  EXPECT_LT(now_s() - begin, 0.7 + 1.0);
+  EXPECT_LT(now_s() - begin, kMostNoticeS);
   EXPECT_EQ(cluster.members(), 2U);
   expect_rest(cluster);
 }

@@ -128,7 +128,7 @@ class RemoteTest : public testing::Test {
     host::RemoteOptions options;
     for (const auto& node : nodes_) options.chips.push_back(host::parse_address(node->address()));
     options.run = {kContext, 8, 67};
-    options.timeout_us = 700'000;
+    options.timeout_us = 2'000'000;
     options.wait_us = 3'000'000;
     options.give_up_us = 8'000'000;
     options.say = [this](std::string_view line) { said_ += std::string(line) + "\n"; };

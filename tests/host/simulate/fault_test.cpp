@@ -116,6 +116,21 @@ TEST(Faults, a_chip_that_starts_anew_is_taken_in_again) {
   EXPECT_GT(result.end_us, 106'000U) << "nobody else had its shard";
 }
 
+TEST(Faults, a_chip_that_did_not_hear_of_a_session_comes_back) {
+  for (const Topology topology : kTopologies) {
+    // As long as the silence after which each gives the other up: either may do so first.
+    for (std::uint64_t ms = 8; ms < 20; ++ms) {
+      SCOPED_TRACE(testing::Message() << "from " << ms << " ms, topology " << int(topology));
+      SwarmCase one = small_cluster(topology, 5);
+      give_shards(one, 5);
+      one.simulation.faults.timed = {fault_of(FaultKind::reset, 3, 5, ms - 3),
+                                     fault_of(FaultKind::partition, 4, ms, 56),
+                                     fault_of(FaultKind::reset, 1, ms, 187)};
+      EXPECT_LT(expect_exact(one, 2).end_us, 1'000'000U);
+    }
+  }
+}
+
 TEST(Faults, a_spare_takes_over_a_shard) {
   for (const Topology topology : kTopologies) {
     for (const FaultKind kind : {FaultKind::reset, FaultKind::flash}) {

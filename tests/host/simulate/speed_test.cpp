@@ -141,6 +141,19 @@ TEST(Speed, message_costs_and_contexts_change_time_but_no_token) {
   }
 }
 
+TEST(Speed, faults_cost_time_but_no_token) {
+  SpeedOptions options = chips(4, 6);
+  const Image& image = stories3m_shape(16);
+  const double smooth = measure_speed(image, options).cluster.tokens_per_s;
+  options.faults.rates.drop = 0.002;
+  options.faults.timed = {test::fault_of(FaultKind::flash, 2, 150, 0)};
+  options.faults.timed[0].bit = image.bytes().size() * 4;
+  const SpeedResult result = measure_speed(image, options);
+  EXPECT_TRUE(result.is_identical);
+  EXPECT_EQ(result.cluster.answer.sessions, 2U);
+  EXPECT_LT(result.cluster.tokens_per_s, smooth);
+}
+
 TEST(Speed, reports_say_what_was_measured) {
   const SpeedOptions options = chips(2, 4);
   const SpeedResult result = measure_speed(stories3m_shape(32), options);
