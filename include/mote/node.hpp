@@ -74,8 +74,9 @@ inline constexpr std::uint32_t kMaxClusterText = 65528;
 /// stands. Nothing is queued or copied, and no acknowledgement is needed while all goes well.
 ///
 /// A caller loops: `receive` what came, `tick`, `work` while `has_work`, then `transmit` until it
-/// returns 0. `receive` and `transmit` may be called from another context while `work` runs, if
-/// their calls do not overlap with one another or with the beginning and end of `work`.
+/// returns 0. No two calls may overlap, with one exception: `compute`, the long part of `work`,
+/// leaves what `receive`, `tick` and `transmit` touch alone, so that these may interrupt it (an
+/// interrupt handler, a second core) and pass on what others need.
 class TensorParallelNode {
  public:
   TensorParallelNode() = default;
@@ -106,6 +107,11 @@ class TensorParallelNode {
   Phase next_work() const;
   /// Takes the exchange that is whole, if one is, and computes this chip's part of the next.
   void work(std::uint64_t now_us);
+  /// `work` in three parts, the first and the last short. Where `start_work` returns false there is
+  /// nothing to compute and the others must not follow.
+  bool start_work(std::uint64_t now_us);
+  void compute();
+  void finish_work();
 
   /// Opens a session, on the coordinator's node. Other statuses than `ok` say why this chip cannot
   /// take part; then it is in no session.
@@ -183,9 +189,8 @@ class TensorParallelNode {
   void finish_candidates();
   void drop_what_cannot_be(Slot& slot);
   void begin_step(const Step& step);
-  void compute_own_share();
   void compute_candidates();
-  bool verify_image();
+  bool is_image_whole() const;
   void fail(Status status);
 
   // Messages in (node_receive.cpp).
@@ -255,9 +260,12 @@ class TensorParallelNode {
   std::uint32_t text_limit_ = 0xffffffffU;
   std::array<Slot, 2> slots_{};
   std::uint32_t sequence_ = 0;
-  bool is_computed_ = false;  // own share of the current exchange
-  bool has_missed_ = false;   // something of the next exchange came before it could be placed
-  bool is_idle_ = false;      // the current exchange is done and the next pass has not begun
+  bool is_working_ = false;     // between start_work and finish_work: no session opens or ends
+  bool is_to_advance_ = false;  // `compute` begins by taking the exchange before
+  bool is_damaged_ = false;     // what `compute` found of the image
+  bool is_computed_ = false;    // own share of the current exchange
+  bool has_missed_ = false;     // something of the next exchange came before it could be placed
+  bool is_idle_ = false;        // the current exchange is done and the next pass has not begun
   std::uint64_t progress_us_ = 0;
   std::uint64_t wait_us_ = 0;  // until the next acknowledgement; grows while nothing comes
 };

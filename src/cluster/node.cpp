@@ -144,7 +144,8 @@ Status TensorParallelNode::open_session(std::uint8_t session, const Ready& ready
   Step step;
   step.is_text = true;
   begin_step(step);
-  compute_own_share();
+  is_working_ = true;
+  finish_work();
   return Status::ok;
 }
 
@@ -152,6 +153,9 @@ void TensorParallelNode::close_session() {
   in_session_ = false;
   is_computed_ = false;
   is_idle_ = false;
+  is_working_ = false;
+  is_to_advance_ = false;
+  is_damaged_ = false;
   candidates_ = {};
   for (Slot& slot : slots_) slot = {};
 }
@@ -205,7 +209,7 @@ bool TensorParallelNode::can_begin() const {
 }
 
 bool TensorParallelNode::has_work() const {
-  if (!in_session_ || failure_ != Status::ok) return false;
+  if (!in_session_ || is_working_ || failure_ != Status::ok) return false;
   return is_idle_ ? can_begin() : is_complete(slot(sequence_));
 }
 
@@ -247,15 +251,44 @@ Phase TensorParallelNode::next_work() const {
 }
 
 void TensorParallelNode::work(std::uint64_t now_us) {
-  MOTE_ASSERT(has_work());
+  if (!start_work(now_us)) return;
+  compute();
+  finish_work();
+}
+
+bool TensorParallelNode::start_work(std::uint64_t now_us) {
+  MOTE_ASSERT(has_work() && !is_working_);
   progress_us_ = now_us;
   wait_us_ = config_.timing.retry_us;
-  if (!is_idle_ && !finish_step()) return;
+  if (!is_idle_ && !finish_step()) return false;
   if (is_idle_) {
-    if (!can_begin()) return;
+    if (!can_begin()) return false;
     begin_step(next_batch(transformer_.position()));
   }
-  compute_own_share();
+  is_working_ = true;
+  return true;
+}
+
+void TensorParallelNode::compute() {
+  MOTE_ASSERT(is_working_);
+  if (is_to_advance_) transformer_.advance();
+  is_to_advance_ = false;
+  const Step& step = slot(sequence_).step;
+  if (step.is_text) return;
+  if (step.phase.exchange != Exchange::candidates) return transformer_.compute();
+  is_damaged_ = !is_image_whole();
+  if (!is_damaged_) compute_candidates();
+}
+
+void TensorParallelNode::finish_work() {
+  MOTE_ASSERT(is_working_);
+  is_working_ = false;
+  if (is_damaged_) return fail(Status::image_damaged);
+  Slot& current = slot(sequence_);
+  const std::uint32_t items = share(current.step, rank_).item_count();
+  if (items == 0) current.barriers |= seat_bit(rank_);
+  current.received[rank_] = static_cast<std::uint16_t>(std::max<std::uint32_t>(items, 1));
+  is_computed_ = true;
 }
 
 /// Leaves the current exchange, which is complete. False where the session has ended with it.
@@ -266,14 +299,16 @@ bool TensorParallelNode::finish_step() {
     finish_candidates();
     return true;
   }
-  transformer_.advance();
   Step next = step;
-  next.phase = transformer_.phase();
   const bool with_logits = step.position + step.count == text_count_;
+  next.phase = Transformer::next_phase(image_.config(), step.phase, with_logits);
   is_idle_ = next.phase.exchange == Exchange::candidates && !with_logits;
-  if (!is_idle_) {
+  if (is_idle_) {
+    transformer_.advance();
+  } else {
     ++sequence_;
     begin_step(next);
+    is_to_advance_ = true;
   }
   return true;
 }
@@ -344,33 +379,15 @@ void TensorParallelNode::begin_step(const Step& step) {
   is_computed_ = false;
 }
 
-void TensorParallelNode::compute_own_share() {
-  Slot& current = slot(sequence_);
-  if (!current.step.is_text) {
-    if (current.step.phase.exchange == Exchange::candidates) {
-      if (!verify_image()) return;
-      compute_candidates();
-    } else {
-      transformer_.compute();
-    }
-  }
-  const std::uint32_t items = share(current.step, rank_).item_count();
-  if (items == 0) current.barriers |= seat_bit(rank_);
-  current.received[rank_] = static_cast<std::uint16_t>(std::max<std::uint32_t>(items, 1));
-  is_computed_ = true;
-}
-
 void TensorParallelNode::compute_candidates() {
   const auto own = transformer_.candidates(sampler_);
   std::ranges::copy(own, &shared_.candidates[std::size_t{rank_} * shared_.k]);
 }
 
 /// A token is drawn only from logits whose weights were undamaged after they were used.
-bool TensorParallelNode::verify_image() {
+bool TensorParallelNode::is_image_whole() const {
   if (config_.verify_interval == 0 || text_count_ % config_.verify_interval != 0) return true;
-  if (image_.verify() == Status::ok) return true;
-  fail(Status::image_damaged);
-  return false;
+  return image_.verify() == Status::ok;
 }
 
 void TensorParallelNode::fail(Status status) {

@@ -113,7 +113,7 @@ void TensorParallelNode::take_ready(const MessageHeader& header, const Ready& re
   // A late word of an older session is none.
   const bool is_known = had_session_ && ready.boot == coordinator_boot_ &&
                         static_cast<std::int8_t>(header.session - session_) <= 0;
-  if (header.source != config_.coordinator || is_known) return;
+  if (header.source != config_.coordinator || is_known || is_working_) return;
   const Status status = open_session(header.session, ready, {}, now_us);
   session_ = header.session;
   coordinator_boot_ = ready.boot;
@@ -130,7 +130,7 @@ void TensorParallelNode::take_ready(const MessageHeader& header, const Ready& re
 void TensorParallelNode::leave_session(const MessageHeader& header, std::uint32_t boot) {
   const bool is_late =
       boot == coordinator_boot_ && static_cast<std::int8_t>(header.session - session_) < 0;
-  if (!in_session_ || is_late) return;
+  if (!in_session_ || is_late || is_working_) return;
   close_session();
   had_session_ = false;
 }

@@ -26,7 +26,7 @@ void TensorParallelNode::tick(std::uint64_t now_us) {
   if (now_us >= control_us_) schedule_control(now_us);
   const bool is_led = is_coordinator() || failure_ != Status::ok ||
                       now_us - coordinator_heard_us_ < config_.timing.silence_us;
-  if (in_session_ && !is_led) {
+  if (in_session_ && !is_led && !is_working_) {
     close_session();
     had_session_ = false;
   }

@@ -417,6 +417,28 @@ TEST(NodeSession, no_pass_begins_beyond_the_text_limit_until_it_is_raised) {
   EXPECT_TRUE(std::ranges::equal(nodes.node(2).text(), answer.text));
 }
 
+TEST(NodeSession, frames_come_and_go_while_a_chip_computes) {
+  for (const Topology topology : {Topology::ring, Topology::star, Topology::broadcast}) {
+    WiredOptions options = options_of();
+    options.node.topology = topology;
+    WiredNodes nodes(small_image(), 5, options);
+    std::uint64_t told = 0;
+    nodes.meanwhile = [&] {
+      nodes.transmit();
+      nodes.deliver();
+      for (std::uint32_t seat = 0; seat < 5; ++seat) nodes.node(seat).tick(nodes.now_us());
+      ++told;
+    };
+    ASSERT_EQ(nodes.start(prompt(), 6), Status::ok);
+    ASSERT_TRUE(
+        nodes.run_until([&] { return nodes.coordinator().state() >= Coordinator::State::done; }));
+    const Answer answer =
+        test::answer_of_one(small_image(), options.run, prompt(), options.sampler, 6);
+    EXPECT_TRUE(std::ranges::equal(nodes.coordinator().text(), answer.text));
+    EXPECT_GT(told, 100U);
+  }
+}
+
 TEST(NodeSession, a_full_context_ends_the_text_one_token_after_it) {
   WiredNodes nodes(small_image(), 3, options_of(16));
   ASSERT_EQ(nodes.open(1, prompt()), Status::ok);

@@ -38,14 +38,24 @@ class WiredChip {
   Coordinator& coordinator() { return coordinator_; }
   std::span<SeatRecord> records() { return records_; }
 
-  void advance(std::uint64_t now_us) {
+  /// `meanwhile`, where it is not empty, happens on both sides of what the node computes.
+  void advance(std::uint64_t now_us, const std::function<void()>& meanwhile) {
     node_.tick(now_us);
     if (!records_.empty()) coordinator_.poll(now_us);
-    if (node_.has_work()) node_.work(now_us);
+    if (node_.has_work()) work(now_us, meanwhile);
     if (!records_.empty()) coordinator_.poll(now_us);
   }
 
  private:
+  void work(std::uint64_t now_us, const std::function<void()>& meanwhile) {
+    if (!meanwhile) return node_.work(now_us);
+    if (!node_.start_work(now_us)) return;
+    meanwhile();
+    node_.compute();
+    meanwhile();
+    node_.finish_work();
+  }
+
   host::ArenaMemory memory_;
   std::vector<SeatRecord> records_;
   std::vector<std::uint32_t> text_;
@@ -184,7 +194,7 @@ class WiredNodes {
   void step() {
     ++now_us_;
     for (auto& chip : chips_) {
-      if (chip != nullptr) chip->advance(now_us_);
+      if (chip != nullptr) chip->advance(now_us_, meanwhile);
     }
     transmit();
     deliver();
@@ -220,6 +230,7 @@ class WiredNodes {
   }
 
   Fate fate;                                   // empty: every frame arrives at once
+  std::function<void()> meanwhile;             // happens while a node computes
   std::function<void(const Flight&)> on_send;  // sees every frame, once for each chip that hears it
 
  private:
