@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training of models for Mote: text, tokenizer, training, rounding, images."""
