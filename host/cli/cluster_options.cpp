@@ -8,21 +8,13 @@
 
 #include <fmt/format.h>
 
+#include "cli/cluster_names.hpp"
 #include "plan/link.hpp"
 #include "shard/shard_summary.hpp"
 #include "support/error.hpp"
 
 namespace mote::host {
 namespace {
-
-const std::map<std::string, HeadPolicy> kPolicies = {
-    {policy_name(HeadPolicy::contiguous), HeadPolicy::contiguous},
-    {policy_name(HeadPolicy::round_robin), HeadPolicy::round_robin}};
-
-const std::map<std::string, Topology> kTopologies = {
-    {topology_name(Topology::ring), Topology::ring},
-    {topology_name(Topology::star), Topology::star},
-    {topology_name(Topology::broadcast), Topology::broadcast}};
 
 /// Seconds from "2s" or "500ms"; a number alone is seconds.
 CLI::Validator as_seconds() {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 
 #include <fmt/format.h>
 
+#include "cli/cluster_names.hpp"
 #include "cli/commands.hpp"
 #include "plan/plan.hpp"
 #include "plan/plan_report.hpp"
@@ -24,15 +24,6 @@ struct PlanCommandOptions {
   std::uint64_t memory_bytes = 0;  // 0: not asked
   bool json = false;
 };
-
-const std::map<std::string, HeadPolicy> kPolicies = {
-    {policy_name(HeadPolicy::contiguous), HeadPolicy::contiguous},
-    {policy_name(HeadPolicy::round_robin), HeadPolicy::round_robin}};
-
-const std::map<std::string, Topology> kTopologies = {
-    {topology_name(Topology::ring), Topology::ring},
-    {topology_name(Topology::star), Topology::star},
-    {topology_name(Topology::broadcast), Topology::broadcast}};
 
 void print_plan(const PlanCommandOptions& options) {
   PlanOptions plan_options = options.plan;

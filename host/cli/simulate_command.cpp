@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "cli/cluster_names.hpp"
 #include "cli/commands.hpp"
 #include "cli/sampler_options.hpp"
 #include "convert/convert.hpp"
@@ -46,15 +46,6 @@ struct SimulateOptions {
   std::uint64_t swarm = 0;
   bool json = false;
 };
-
-const std::map<std::string, HeadPolicy> kPolicies = {
-    {policy_name(HeadPolicy::contiguous), HeadPolicy::contiguous},
-    {policy_name(HeadPolicy::round_robin), HeadPolicy::round_robin}};
-
-const std::map<std::string, Topology> kTopologies = {
-    {topology_name(Topology::ring), Topology::ring},
-    {topology_name(Topology::star), Topology::star},
-    {topology_name(Topology::broadcast), Topology::broadcast}};
 
 void run_swarm_command(const SimulateOptions& options) {
   SwarmModels models;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plan/token_exchanges.hpp"
+#include "shard/shard_summary.hpp"
 
 namespace mote::host {
 namespace {
@@ -176,10 +177,6 @@ Json token_json(const Plan& plan) {
 }
 
 }  // namespace
-
-const char* policy_name(HeadPolicy policy) {
-  return policy == HeadPolicy::round_robin ? "round-robin" : "contiguous";
-}
 
 std::string format_plan_text(const Plan& plan, const std::string& path) {
   const std::size_t chips = plan.chips.size();

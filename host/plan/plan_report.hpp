@@ -8,8 +8,6 @@
 
 namespace mote::host {
 
-const char* policy_name(HeadPolicy policy);
-
 /// `path` names the image.
 std::string format_plan_text(const Plan& plan, const std::string& path);
 std::string format_plan_json(const Plan& plan, const std::string& path);

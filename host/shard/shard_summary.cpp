@@ -66,7 +66,7 @@ Json range_json(const Range& range) {
 
 }  // namespace
 
-std::string policy_name(HeadPolicy policy) {
+const char* policy_name(HeadPolicy policy) {
   return policy == HeadPolicy::round_robin ? "round-robin" : "contiguous";
 }
 

@@ -12,7 +12,7 @@
 namespace mote::host {
 
 /// "contiguous" or "round-robin".
-std::string policy_name(HeadPolicy policy);
+const char* policy_name(HeadPolicy policy);
 
 /// "rank 1 of 4 chips".
 std::string rank_text(const ShardInfo& shard);

@@ -8,6 +8,7 @@
 #include "cluster/in_process.hpp"
 #include "plan/plan_report.hpp"
 #include "plan/token_exchanges.hpp"
+#include "shard/shard_summary.hpp"
 
 namespace mote::host {
 namespace {
