@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a checkpoint of train.py to an image, or to llama2.c's legacy format.
+
+Examples:
+  python3 -m mote_train.export build/m/int4.pt --tokenizer tok1024.bin --weights int4 -o m.mote
+  python3 -m mote_train.export build/m/float.pt --llama2c m.bin
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+import torch
+
+from . import image, llama2c
+from .model import MATRICES, NORM_BEFORE, Decoder, Weights
+from .rounding import RoundedMatrix, round_matrix
+from .shape import ModelShape
+from .tokenizer import Piece, read_bin
+
+Rounded = dict[tuple[str, int], RoundedMatrix]  # by name of a matrix and layer
+
+
+def load_model(path: str | Path) -> Decoder:
+    """The model of a checkpoint, on the CPU."""
+    checkpoint = torch.load(path, map_location="cpu")
+    model = Decoder(ModelShape.from_dict(checkpoint["shape"]))
+    model.load_state_dict(checkpoint["model"])
+    if "scales_of" in checkpoint:  # of a phase with fixed scales: where they are from
+        origin = Decoder(model.shape)
+        origin.load_state_dict(checkpoint["scales_of"])
+        model.scales = round_weights(to_checkpoint(origin), "int4")
+    return model
+
+
+def to_checkpoint(model: Decoder) -> llama2c.Checkpoint:
+    state = {name: t.detach().cpu().float().numpy() for name, t in model.state_dict().items()}
+    return llama2c.Checkpoint(model.shape, state, getattr(model, "scales", None))
+
+
+def fold(checkpoint: llama2c.Checkpoint) -> dict[tuple[str, int], np.ndarray]:
+    """All matrices by name and layer; gains are folded in fp32, as the converter does."""
+    shape, tensors = checkpoint.shape, checkpoint.tensors
+    out = {("embedding", 0): tensors["embedding"]}
+    if not shape.tied:
+        out["classifier", 0] = tensors["classifier"]
+    for layer in range(shape.n_layers):
+        for name in MATRICES:
+            weight = tensors[name][layer]
+            if name in NORM_BEFORE:
+                weight = weight * tensors[NORM_BEFORE[name]][layer][None, :]
+            out[name, layer] = weight
+    return out
+
+
+def round_weights(checkpoint: llama2c.Checkpoint, format: str) -> Rounded:
+    """As the converter does, or with the scales that the checkpoint brings."""
+    if checkpoint.scales is not None and format == "int4":
+        return {k: checkpoint.scales[k].with_weights(w) for k, w in fold(checkpoint).items()}
+    out = {}
+    for (name, layer), weight in fold(checkpoint).items():
+        block = checkpoint.shape.head_block if name == "wo" else checkpoint.shape.block
+        out[name, layer] = round_matrix(weight, format, block)
+    return out
+
+
+def stack(shape: ModelShape, part: Callable[[str, int], np.ndarray], gains: np.ndarray) -> Weights:
+    """Weights of part(name, layer)."""
+
+    def tensor(name: str, layer: int = 0) -> torch.Tensor:
+        return torch.from_numpy(part(name, layer))
+
+    layers = range(shape.n_layers)
+    stacks = {name: torch.stack([tensor(name, layer) for layer in layers]) for name in MATRICES}
+    embedding = tensor("embedding")
+    classifier = embedding if shape.tied else tensor("classifier")
+    return Weights(embedding, classifier, torch.from_numpy(gains), stacks)
+
+
+def rounded_weights(model: Decoder, format: str) -> Weights:
+    """What the image of `format` holds, as real numbers for `Decoder.forward`."""
+    checkpoint = to_checkpoint(model)
+    rounded = round_weights(checkpoint, format)
+    gains, exponent = image.round_gains(checkpoint.tensors["final_norm"])
+    gains = gains.astype(np.float32) * np.float32(2.0**exponent)
+    return stack(model.shape, lambda *key: rounded[key].real(), gains)
+
+
+def int4_units(model: Decoder) -> Weights:
+    """What one unit of each int4 weight is worth in the image of `model`."""
+    checkpoint = to_checkpoint(model)
+    rounded = round_weights(checkpoint, "int4")
+    gains = checkpoint.tensors["final_norm"]
+    return stack(model.shape, lambda *key: rounded[key].units(), gains)
+
+
+def make_image(
+    checkpoint: llama2c.Checkpoint, pieces: list[Piece], format: str, metadata: dict[str, str]
+) -> bytes:
+    shape = checkpoint.shape
+    if len(pieces) != shape.vocab_size:
+        raise ValueError(f"the tokenizer has {len(pieces)} tokens, the model {shape.vocab_size}")
+    sections = [
+        image.config_section(shape),
+        image.metadata_section(metadata),
+        image.tokenizer_section(pieces),
+        image.rope_section(shape),
+        image.gains_section(checkpoint.tensors["final_norm"]),
+    ]
+    kinds = {"embedding": image.EMBEDDING, "classifier": image.CLASSIFIER}
+    for (name, layer), matrix in round_weights(checkpoint, format).items():
+        if name in kinds:
+            sections.append(image.matrix_section(kinds[name], 0, matrix))
+        else:
+            kind = image.MATRIX_KINDS[name]
+            sections.append(image.matrix_section(kind, layer + 1, matrix))
+    for layer, attention in enumerate(shape.attention):
+        if attention.kind != "causal":
+            sections.append(image.attention_section(layer + 1, attention))
+    return image.assemble(sections)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", help="a .pt file of train.py")
+    parser.add_argument("--tokenizer", help="llama2.c's tokenizer.bin (for an image)")
+    parser.add_argument("--weights", choices=["int8", "int4"], default="int8")
+    parser.add_argument("-o", "--output", help="image to write")
+    parser.add_argument("--llama2c", help="legacy llama2.c file to write")
+    parser.add_argument("--name", help="name in the image (default: the output's)")
+    parser.add_argument("--license", default="", help="licence in the image")
+    parser.add_argument("--source", default="", help="source in the image")
+    arguments = parser.parse_args()
+    checkpoint = to_checkpoint(load_model(arguments.checkpoint))
+    if arguments.llama2c:
+        llama2c.write_legacy(arguments.llama2c, checkpoint)
+    if arguments.output:
+        if not arguments.tokenizer:
+            parser.error("an image needs --tokenizer")
+        metadata = {
+            "name": arguments.name or Path(arguments.output).stem,
+            "license": arguments.license,
+            "source": arguments.source,
+        }
+        pieces = read_bin(arguments.tokenizer)
+        data = make_image(checkpoint, pieces, arguments.weights, metadata)
+        Path(arguments.output).write_bytes(data)
+        print(f"{arguments.output}: {len(data)} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A phase of training: its loss, its steps, and its state on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .data import Stories, draw_mixed
+from .export import int4_units
+from .model import MATRICES, Decoder, Numerics, Tables, Weights, make_tables
+from .optim import Optimizer, schedule
+from .quant import DeviceNumerics, FixedScaleNumerics, compile_on_gpu
+from .shape import ModelShape
+
+
+@dataclass(frozen=True)
+class Phase:
+    """How a phase trains. batch and length in sequences and tokens; real: share of real text;
+    fixed_scales: int4 keeps the scales of the weights that the phase begins with."""
+
+    steps: int
+    batch: int
+    length: int
+    muon_lr: float
+    adam_lr: float
+    warmup: int = 200
+    real: float = 0.15
+    decay: float = 0.01
+    seed: int = 1
+    fixed_scales: bool = False
+
+
+def flatten(weights: Weights) -> tuple[Tensor, ...]:
+    layers = tuple(weights.layers[name] for name in MATRICES)
+    return (weights.embedding, weights.classifier, weights.final_norm, *layers)
+
+
+def unflatten(flat: tuple[Tensor, ...]) -> Weights:
+    return Weights(flat[0], flat[1], flat[2], dict(zip(MATRICES, flat[3:])))
+
+
+Loss = Callable[..., Tensor]
+
+
+def make_loss(model: Decoder, numerics: Numerics, teacher: Weights | None) -> Loss:
+    """loss(batch (b, t + 1), *flatten(weights)), compiled where PyTorch can. With a teacher the
+    target is its distribution, from its exact weights, else the token that follows."""
+    taught = () if teacher is None else flatten(teacher)
+
+    def loss(batch: Tensor, tables: Tables, taught: tuple[Tensor, ...], *flat: Tensor) -> Tensor:
+        logits = model(batch[:, :-1], numerics, unflatten(flat), tables).float().flatten(0, 1)
+        if not taught:
+            return F.cross_entropy(logits, batch[:, 1:].flatten())
+        with torch.no_grad():
+            target = model(batch[:, :-1], Numerics(), unflatten(taught), tables)
+        return F.cross_entropy(logits, target.float().softmax(-1).flatten(0, 1))
+
+    compiled = compile_on_gpu(loss)
+    tables: dict[int, Tables] = {}
+
+    def loss_of_batch(batch: Tensor, *flat: Tensor) -> Tensor:
+        t = batch.shape[1] - 1
+        if t not in tables:
+            tables[t] = make_tables(model.shape, t, batch.device)
+        return compiled(batch, tables[t], taught, *flat)
+
+    return loss_of_batch
+
+
+class Training:
+    """A phase of a run: its state can be saved and goes on elsewhere."""
+
+    def __init__(
+        self,
+        shape: ModelShape,
+        phase: Phase,
+        format: str,
+        device: torch.device,
+        teacher: Weights | None = None,
+    ) -> None:
+        self.shape, self.phase, self.device = shape, phase, device
+        self.model = Decoder(shape, phase.seed).to(device)
+        self.optimizer = Optimizer(self.model, phase.muon_lr, phase.adam_lr, decay=phase.decay)
+        self.numerics = Numerics()
+        if format != "float":
+            self.numerics = DeviceNumerics(format, shape.block, shape.head_block)
+        # The weights come rounded into the loss.
+        inner = self.numerics
+        if format != "float":
+            inner = DeviceNumerics("exact", shape.block, shape.head_block)
+        self.loss = make_loss(self.model, inner, teacher)
+        self.generator = torch.Generator(device).manual_seed(phase.seed)
+        self.scales_of: dict[str, Tensor] | None = None
+        self.done = 0
+
+    def fix_scales(self) -> None:
+        """From now on the scales stay those of the present weights."""
+        self.scales_of = {name: t.clone() for name, t in self.model.state_dict().items()}
+        units = int4_units(self.model).to(self.device)
+        self.numerics = FixedScaleNumerics(units, self.shape.block, self.shape.head_block)
+
+    def step(self, batch: Tensor) -> Tensor:
+        cuda = self.device.type == "cuda"
+        with torch.autocast("cuda", torch.bfloat16) if cuda else contextlib.nullcontext():
+            loss = self.loss(batch, *flatten(self.numerics.weights(self.model.folded())))
+        loss.backward()
+        self.optimizer.step(schedule(self.done, self.phase.steps, self.phase.warmup))
+        self.optimizer.zero_grad()
+        self.done += 1
+        return loss.detach()
+
+    def save(self, path: Path) -> None:
+        state: dict[str, Any] = {
+            "shape": self.shape.to_dict(),
+            "model": self.model.state_dict(),
+            "done": self.done,
+        }
+        if self.scales_of is not None:
+            state["scales_of"] = self.scales_of
+        if self.done < self.phase.steps:
+            state["optimizer"] = self.optimizer.state()
+            state["generator"] = self.generator.get_state()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, path)
+
+    def load(self, path: Path, resume: bool) -> None:
+        """Weights; to `resume`, all the rest as well."""
+        state = torch.load(path, map_location=self.device)
+        if self.phase.fixed_scales:
+            self.model.load_state_dict(state["scales_of"] if resume else state["model"])
+            self.fix_scales()
+        self.model.load_state_dict(state["model"])
+        if resume:
+            self.done = state["done"]
+            if "optimizer" in state:
+                self.optimizer.load_state(state["optimizer"])
+                self.generator.set_state(state["generator"].cpu())
+
+
+def load_weights(path: Path, shape: ModelShape, device: torch.device) -> Weights:
+    """The exact weights of a checkpoint."""
+    model = Decoder(shape).to(device)
+    model.load_state_dict(torch.load(path, map_location=device)["model"])
+    with torch.no_grad():
+        return model.folded()
+
+
+def run(
+    training: Training,
+    sources: list[tuple[Stories, float]],
+    held_out: Callable[[], float],
+    seconds: float,
+    log: Callable[[str], None],
+    every: int,
+) -> None:
+    """Trains to the end of the phase or of `seconds`; a progress line all `every` steps."""
+    phase, start, first = training.phase, time.time(), training.done
+    total = torch.zeros((), device=training.device)
+    while training.done < phase.steps and time.time() - start < seconds:
+        batch = draw_mixed(sources, phase.batch, phase.length, training.generator)
+        total += training.step(batch)
+        if training.done % every == 0 or training.done == phase.steps:
+            count = (training.done - 1) % every + 1
+            rate = (training.done - first) / (time.time() - start)
+            loss, total = total.item() / count, torch.zeros_like(total)
+            log(
+                f"step {training.done} loss {loss:.4f} held-out {held_out():.4f} bits/char, "
+                f"{rate:.1f} steps/s"
+            )
