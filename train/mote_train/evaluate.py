@@ -87,7 +87,7 @@ def main() -> None:
     shape = model.shape
     numerics, weights = Numerics(), None
     if arguments.numerics != "fp32":
-        numerics = DeviceNumerics("exact", shape.block, shape.head_block)
+        numerics = DeviceNumerics()
         weights = rounded_weights(model, arguments.numerics)
     stories = tokenizer.split_stories(Path(arguments.text).read_text())
     loss = measure(model, stories, tokenizer.load(arguments.tokenizer), numerics, weights)

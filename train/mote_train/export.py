@@ -17,7 +17,7 @@ import torch
 
 from . import image, llama2c
 from .model import MATRICES, NORM_BEFORE, Decoder, Weights
-from .rounding import RoundedMatrix, round_matrix
+from .rounding import RoundedMatrix, round_matrix, round_to_units
 from .shape import ModelShape
 from .tokenizer import Piece, read_bin
 
@@ -29,16 +29,16 @@ def load_model(path: str | Path) -> Decoder:
     checkpoint = torch.load(path, map_location="cpu")
     model = Decoder(ModelShape.from_dict(checkpoint["shape"]))
     model.load_state_dict(checkpoint["model"])
-    if "scales_of" in checkpoint:  # of a phase with fixed scales: where they are from
-        origin = Decoder(model.shape)
-        origin.load_state_dict(checkpoint["scales_of"])
-        model.scales = round_weights(to_checkpoint(origin), "int4")
+    model.units = checkpoint.get("units")  # trained ones of int4
     return model
 
 
 def to_checkpoint(model: Decoder) -> llama2c.Checkpoint:
     state = {name: t.detach().cpu().float().numpy() for name, t in model.state_dict().items()}
-    return llama2c.Checkpoint(model.shape, state, getattr(model, "scales", None))
+    units = getattr(model, "units", None)
+    if units is not None:
+        units = {name: u.cpu().float().numpy() for name, u in units.items()}
+    return llama2c.Checkpoint(model.shape, state, units)
 
 
 def fold(checkpoint: llama2c.Checkpoint) -> dict[tuple[str, int], np.ndarray]:
@@ -57,13 +57,19 @@ def fold(checkpoint: llama2c.Checkpoint) -> dict[tuple[str, int], np.ndarray]:
 
 
 def round_weights(checkpoint: llama2c.Checkpoint, format: str) -> Rounded:
-    """As the converter does, or with the scales that the checkpoint brings."""
-    if checkpoint.scales is not None and format == "int4":
-        return {k: checkpoint.scales[k].with_weights(w) for k, w in fold(checkpoint).items()}
+    """As the converter does, or in the units that the checkpoint brings."""
+    shape = checkpoint.shape
     out = {}
     for (name, layer), weight in fold(checkpoint).items():
-        block = checkpoint.shape.head_block if name == "wo" else checkpoint.shape.block
-        out[name, layer] = round_matrix(weight, format, block)
+        block = shape.block_of(name)
+        if format == "int4" and shape.is_int8(name, layer):
+            out[name, layer] = round_matrix(weight, "int8", block)
+        elif format == "int4" and checkpoint.units is not None:
+            units = checkpoint.units[name]
+            units = units[layer] if name in MATRICES else units
+            out[name, layer] = round_to_units(weight, units, block)
+        else:
+            out[name, layer] = round_matrix(weight, format, block)
     return out
 
 
@@ -89,12 +95,15 @@ def rounded_weights(model: Decoder, format: str) -> Weights:
     return stack(model.shape, lambda *key: rounded[key].real(), gains)
 
 
-def int4_units(model: Decoder) -> Weights:
-    """What one unit of each int4 weight is worth in the image of `model`."""
-    checkpoint = to_checkpoint(model)
-    rounded = round_weights(checkpoint, "int4")
-    gains = checkpoint.tensors["final_norm"]
-    return stack(model.shape, lambda *key: rounded[key].units(), gains)
+def int4_units(model: Decoder) -> dict[str, torch.Tensor]:
+    """By name of a matrix what a unit of each int4 block is worth by plain rounding, (..., rows,
+    blocks): where training begins. Those of matrices that stay int8 mean nothing."""
+    out: dict[str, list[torch.Tensor]] = {}
+    for (name, _), weight in fold(to_checkpoint(model)).items():
+        block = model.shape.block_of(name)
+        units = round_matrix(weight, "int4", block).units()[:, ::block]
+        out.setdefault(name, []).append(torch.from_numpy(units))
+    return {name: torch.stack(u) if name in MATRICES else u[0] for name, u in out.items()}
 
 
 def make_image(

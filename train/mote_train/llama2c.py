@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from .rounding import RoundedMatrix
 from .shape import Attention, ModelShape
 
 MAGIC = 0x616B3432
@@ -18,12 +17,12 @@ LEGACY_ORDER = ("attention_norm", "wq", "wk", "wv", "wo", "ffn_norm", "w_gate", 
 
 @dataclass
 class Checkpoint:
-    """Tensors by name, those of the layers with a first dimension of layers; fp32. Scales by name
-    and layer, where training has fixed those of int4."""
+    """Tensors by name, those of the layers with a first dimension of layers; fp32. Units of int4
+    by name, (..., rows, blocks), where they were trained (quant.Int4Numerics)."""
 
     shape: ModelShape
     tensors: dict[str, np.ndarray]
-    scales: dict[tuple[str, int], RoundedMatrix] | None = None
+    units: dict[str, np.ndarray] | None = None
 
 
 def tensor_sizes(shape: ModelShape) -> dict[str, tuple[int, ...]]:

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .model import MATRICES, Decoder
 
@@ -28,31 +28,35 @@ def orthogonalize(x: Tensor, steps: int = 5) -> Tensor:
 
 
 class Optimizer:
-    """A step size of its own for each of the two; `scale` of `step` multiplies both. Without one
-    for Muon, AdamW has all."""
+    """A step size of its own for each of the two; `scale` of `step` multiplies all. Without one
+    for Muon, AdamW has all. `units` are further parameters, trained with a third."""
 
     def __init__(
         self,
         model: Decoder,
         muon_lr: float,
         adam_lr: float,
-        momentum: float = 0.95,
         decay: float = 0.01,
+        units: Sequence[nn.Parameter] = (),
+        unit_lr: float = 0.0,
+        momentum: float = 0.95,
     ) -> None:
-        self.muon_lr, self.adam_lr, self.momentum, self.decay = muon_lr, adam_lr, momentum, decay
+        self.muon_lr, self.momentum, self.decay = muon_lr, momentum, decay
         names = MATRICES if muon_lr > 0 else ()
         self.matrices = [getattr(model, name) for name in names]
         self.buffers = [torch.zeros_like(p) for p in self.matrices]
         others = [p for name, p in model.named_parameters() if name not in names]
         fused = {"fused": True} if others[0].is_cuda else {}
-        self.adam = torch.optim.AdamW(
-            others, lr=adam_lr, betas=(0.9, 0.98), weight_decay=0.0, **fused
-        )
+        groups = [{"params": others, "lr": adam_lr}]
+        if units:
+            groups.append({"params": list(units), "lr": unit_lr})
+        self.adam = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0, **fused)
+        self.adam_lrs = [group["lr"] for group in groups]
 
     @torch.no_grad()
     def step(self, scale: float) -> None:
-        for group in self.adam.param_groups:
-            group["lr"] = self.adam_lr * scale
+        for group, lr in zip(self.adam.param_groups, self.adam_lrs):
+            group["lr"] = lr * scale
         self.adam.step()
         for parameter, buffer in zip(self.matrices, self.buffers):
             buffer.lerp_(parameter.grad, 1 - self.momentum)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rounding as on the device, with gradients that pass through it unchanged (straight-through).
 
-Weights are rounded by the rules of host/convert/quantize.cpp, in fp32; `rounding.py` has the same
-in fp64, bit for bit, for what is shipped. Activations follow docs/NUMERICS.md.
+int8 weights are rounded by the rules of host/convert/quantize.cpp, in fp32; `rounding.py` has the
+same in fp64, bit for bit, for what is shipped. Activations follow docs/NUMERICS.md.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .model import MATRICES, Numerics, Weights
+from .rounding import FACTOR_TOP, INT4_LOW, INT4_TOP
+from .shape import ModelShape
 
-HEADROOM = 1.5  # least squares may lift a block's scale so far above the covering one
 TINY = 1e-30
+TINY_UNIT = 2.0**-20  # of blocks without a weight, of the largest
 
 
 def compile_on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,84 +81,13 @@ def round_int8(rows: Tensor) -> Tensor:
     return torch.round(rows / scale.clamp(min=TINY)).clamp(-127, 127) * scale
 
 
-def block_scales_int4(blocks: Tensor) -> Tensor:
-    """(n, width) to (n, 1): the least-squares scale of the best of a few ranges."""
-    covering = torch.maximum(blocks.amax(-1, keepdim=True) / 7, blocks.amin(-1, keepdim=True) / -8)
-    steps = torch.arange(-4, 17, device=blocks.device)
-    lanes, x = try_units(blocks, covering * (1 - 0.025 * steps), -8, 7)
-    product = (x * lanes).sum(-1)
-    square = lanes.square().sum(-1).clamp(min=1)
-    best = (product.square() / square).argmax(1, keepdim=True)
-    return torch.minimum((product / square).gather(1, best), covering * HEADROOM)
-
-
-def round_blocks_int4(blocks: Tensor, scales: Tensor, row_scales: Tensor) -> Tensor:
-    """(n, width) to int4 with the 8-bit factor of least error near scales / row_scales (n, 1)."""
-    middle = torch.round(scales / row_scales.clamp(min=TINY)).clamp(0, 255)
-    offsets = torch.arange(-2, 3, device=blocks.device)
-    units = (middle + offsets).clamp(1, 255) * row_scales
-    lanes, x = try_units(blocks, units, -8, 7)
-    errors = (x - lanes * units[..., None]).square().sum(-1)
-    unit = units.gather(1, errors.argmin(1, keepdim=True))
-    return torch.round(blocks / unit.clamp(min=TINY)).clamp(-8, 7) * unit
-
-
-def round_int4(matrices: list[tuple[Tensor, int]]) -> list[Tensor]:
-    """Rounds (..., rows, columns) matrices with their block widths, all of one width at once."""
-    out: list[Tensor] = [m for m, _ in matrices]
-    for width in sorted({w for _, w in matrices}):
-        chosen = [i for i, (_, w) in enumerate(matrices) if w == width]
-        blocks = torch.cat([matrices[i][0].reshape(-1, width) for i in chosen])
-        scales = block_scales_int4(blocks)
-        row_scales = []
-        first = 0
-        for i in chosen:
-            count = matrices[i][0].numel() // width
-            per_row = scales[first : first + count].view(-1, matrices[i][0].shape[-1] // width)
-            widest = scale_nearest(per_row.amax(1, keepdim=True) / 255)
-            row_scales.append(widest.expand_as(per_row).reshape(-1, 1))
-            first += count
-        rounded = round_blocks_int4(blocks, scales, torch.cat(row_scales))
-        first = 0
-        for i in chosen:
-            count = matrices[i][0].numel() // width
-            out[i] = rounded[first : first + count].view_as(matrices[i][0])
-            first += count
-    return out
+def round_int8_stack(stack: Tensor) -> Tensor:
+    """(..., rows, columns), each row with a scale of its own."""
+    return round_int8(stack.flatten(0, -2)).view_as(stack)
 
 
 class DeviceNumerics(Numerics):
-    """int8 blocks of activations, queries, keys and values; weights of `format`.
-
-    format      "int8", "int4" or "exact" (weights stay as they are)
-    block       lanes of a block of int4 weights
-    head_block  the same of wo
-    """
-
-    def __init__(self, format: str, block: int, head_block: int) -> None:
-        self.format, self.block_width, self.head_block = format, block, head_block
-        self.round_int4, self.round_int8 = compile_on_gpu(round_int4), compile_on_gpu(round_int8)
-
-    def weights(self, weights: Weights) -> Weights:
-        if self.format == "exact":
-            return weights
-        tied = weights.classifier is weights.embedding
-        tensors = [weights.embedding] + [weights.layers[name] for name in MATRICES]
-        widths = [self.block_width] * len(tensors)
-        widths[1 + MATRICES.index("wo")] = self.head_block
-        if not tied:
-            tensors.append(weights.classifier)
-            widths.append(self.block_width)
-        with torch.no_grad(), torch.autocast(tensors[0].device.type, enabled=False):
-            exact = [t.detach().float() for t in tensors]
-            if self.format == "int8":
-                rounded = [self.round_int8(t.flatten(0, -2)).view_as(t) for t in exact]
-            else:
-                rounded = self.round_int4(list(zip(exact, widths)))
-        passed = [straight_through(t, r) for t, r in zip(tensors, rounded)]
-        embedding = passed[0]
-        layers = dict(zip(MATRICES, passed[1:]))
-        return Weights(embedding, embedding if tied else passed[-1], weights.final_norm, layers)
+    """int8 blocks of activations, queries, keys and values; weights stay as they are."""
 
     def block(self, x: Tensor, width: int) -> Tensor:
         return straight_through(x, round_lanes(x, width).to(x.dtype))
@@ -168,23 +99,65 @@ class DeviceNumerics(Numerics):
         return self.block(x * gains, width)
 
 
-class FixedScaleNumerics(DeviceNumerics):
-    """int4 weights whose scales no longer follow the weights: only lanes change. A scale that is
-    chosen anew each step now and then moves a whole block at once, which costs more than the best
-    scale gains."""
+class Int8Numerics(DeviceNumerics):
+    """Weights are int8 too."""
 
-    def __init__(self, units: Weights, block: int, head_block: int) -> None:
-        super().__init__("exact", block, head_block)
-        self.units = units
+    def __init__(self) -> None:
+        self.round_int8 = compile_on_gpu(round_int8_stack)
 
     def weights(self, weights: Weights) -> Weights:
-        def rounded(x: Tensor, units: Tensor) -> Tensor:
-            lanes = torch.round(x.detach() / units.clamp(min=TINY)).clamp(-8, 7)
-            return straight_through(x, lanes * units)
+        def rounded(x: Tensor) -> Tensor:
+            with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+                return self.round_int8(x.detach().float())
 
-        embedding = rounded(weights.embedding, self.units.embedding)
-        classifier = embedding
-        if weights.classifier is not weights.embedding:
-            classifier = rounded(weights.classifier, self.units.classifier)
-        layers = {n: rounded(weights.layers[n], self.units.layers[n]) for n in MATRICES}
-        return Weights(embedding, classifier, weights.final_norm, layers)
+        return map_weights(weights, lambda _, x: straight_through(x, rounded(x)))
+
+
+def map_weights(weights: Weights, of: Callable[[str, Tensor], Tensor]) -> Weights:
+    """of(name, tensor) for every matrix; a tied classifier stays tied."""
+    embedding = of("embedding", weights.embedding)
+    classifier = embedding
+    if weights.classifier is not weights.embedding:
+        classifier = of("classifier", weights.classifier)
+    layers = {name: of(name, x) for name, x in weights.layers.items()}
+    return Weights(embedding, classifier, weights.final_norm, layers)
+
+
+def representable(units: Tensor) -> Tensor:
+    """The units (..., rows, blocks) that an image can have, nearest to these: a factor of 1 to 255
+    times the row's number of 12 bits."""
+    row = scale_nearest(units.amax(-1, keepdim=True) / FACTOR_TOP)
+    return (units / row).round().clamp(1, FACTOR_TOP) * row
+
+
+class Int4Numerics(DeviceNumerics):
+    """int4 weights with scales that are trained as they are (LSQ: Esser et al., 2020), but for the
+    matrices that the shape keeps in int8. A scale chosen anew from the weights at each step would
+    now and then move a whole block at once, which costs more than the best scale gains."""
+
+    def __init__(self, shape: ModelShape, units: dict[str, Tensor]) -> None:
+        """units: by name of a matrix what one unit of each block is worth, (..., rows, blocks)."""
+        self.shape = shape
+        self.log_units = {
+            name: nn.Parameter(u.clamp(min=float(u.max()) * TINY_UNIT).log())
+            for name, u in units.items()
+        }
+
+    def units(self) -> dict[str, Tensor]:
+        """As the image will hold them."""
+        return {name: representable(u.detach().exp()) for name, u in self.log_units.items()}
+
+    def weights(self, weights: Weights) -> Weights:
+        return map_weights(weights, self.rounded)
+
+    def rounded(self, name: str, x: Tensor) -> Tensor:
+        units = self.log_units[name].exp()
+        units = straight_through(units, representable(units.detach()))
+        units = units.repeat_interleave(self.shape.block_of(name), -1)
+        lanes = (x / units).clamp(INT4_LOW, INT4_TOP)
+        out = straight_through(lanes, lanes.round()) * units
+        is_wide = [self.shape.is_int8(name, layer) for layer in range(self.shape.n_layers)]
+        if name not in MATRICES or not any(is_wide):
+            return out
+        wide = torch.tensor(is_wide, device=x.device)[:, None, None]
+        return torch.where(wide, straight_through(x, round_int8_stack(x.detach())), out)

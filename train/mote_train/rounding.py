@@ -8,7 +8,7 @@ could fall the other way.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,13 +43,6 @@ class RoundedMatrix:
     def real(self) -> np.ndarray:
         """(rows, columns) float32; exact, as units have 20 bits at most."""
         return self.values * self.units()
-
-    def with_weights(self, weights: np.ndarray) -> RoundedMatrix:
-        """Other weights (rows, columns) float32 of int4, with the scales of this one."""
-        units = self.units()
-        lanes = np.rint(weights / np.where(units > 0, units, np.float32(1)))
-        values = np.where(units > 0, np.clip(lanes, INT4_LOW, INT4_TOP), 0)
-        return replace(self, values=values.astype(np.int8))
 
 
 def scale16_value(bits: int) -> int:
@@ -195,6 +188,22 @@ def round_matrix(weights: np.ndarray, format: str, block: int) -> RoundedMatrix:
         values, scales = round_int8(weights, exponent)
     bits, exponent = normalize_scales(scales, exponent)
     return RoundedMatrix(values, factors, bits, exponent, block)
+
+
+def round_to_units(weights: np.ndarray, units: np.ndarray, block: int) -> RoundedMatrix:
+    """(rows, columns) float32 to int4, where what a unit of each block is worth (rows, blocks) is
+    given: `quant.representable` float32."""
+    rows = units.astype(np.float64).max(1) / FACTOR_TOP
+    exponent = min(max(math.frexp(rows.max())[1] - 1 - TOP_BIT, -128), 127)
+    bits = [nearest_scale(math.ldexp(x, -exponent)) for x in rows]
+    factors = np.rint(units / rows[:, None]).astype(np.uint8)
+    values = np.rint(weights / np.repeat(units, block, axis=1)).clip(INT4_LOW, INT4_TOP)
+    out = RoundedMatrix(
+        values.astype(np.int8), factors, np.array(bits, dtype=np.uint16), exponent, block
+    )
+    if not np.array_equal(out.units(), np.repeat(units, block, axis=1)):
+        raise ValueError("the image has no such units")
+    return out
 
 
 def round_gains(gains: np.ndarray) -> tuple[np.ndarray, int]:

@@ -43,6 +43,8 @@ class ModelShape:
     residual_fraction_bits: int = 16
     norm_epsilon: float = 1e-5
     rope_base: float = 10000.0
+    # Matrices that stay int8 where the others are int4: "wv", or "wo.0" for one layer's.
+    int8_matrices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dim % self.n_heads or self.n_heads % self.n_kv_heads:
@@ -75,6 +77,14 @@ class ModelShape:
         """Lanes of a block of the attention output: blocks never span two heads."""
         return min(self.head_size & -self.head_size, self.block)
 
+    def block_of(self, name: str) -> int:
+        """Columns of a block of int4 weights of the matrix."""
+        return self.head_block if name == "wo" else self.block
+
+    def is_int8(self, name: str, layer: int) -> bool:
+        """Whether an int4 image has this matrix in int8."""
+        return name in self.int8_matrices or f"{name}.{layer}" in self.int8_matrices
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -83,7 +93,8 @@ class ModelShape:
         layers = []
         for layer in fields["attention"]:
             layers.append(Attention(**{**layer, "decays": tuple(layer.get("decays", ()))}))
-        return ModelShape(**{**fields, "attention": tuple(layers)})
+        wide = tuple(fields.get("int8_matrices", ()))
+        return ModelShape(**{**fields, "attention": tuple(layers), "int8_matrices": wide})
 
 
 def read_config(path: str | Path, attention: str = "") -> dict[str, Any]:

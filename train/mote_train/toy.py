@@ -29,7 +29,7 @@ from .image_reader import read_image
 from .imitate import Imitation
 from .llama2c import Checkpoint
 from .model import Decoder, Numerics
-from .quant import DeviceNumerics
+from .quant import DeviceNumerics, Int4Numerics
 from .shape import Attention, ModelShape
 from .training import Phase, Training, run
 
@@ -78,6 +78,8 @@ def train(
         lambda line: print(f"{name}: {line}", flush=True),
         max(1, phase.steps // 5),
     )
+    if isinstance(training.numerics, Int4Numerics):
+        training.model.units = training.numerics.units()
     return training.model
 
 
@@ -90,7 +92,7 @@ def engine_loss(mote: str, image: Path, text: Path) -> float:
 
 def logit_difference(model: Decoder, format: str, image: Path, tokens: list[int]) -> float:
     """Root mean square of imitation - training code, relative to that of the logits."""
-    numerics = DeviceNumerics("exact", model.shape.block, model.shape.head_block)
+    numerics = DeviceNumerics()
     with torch.no_grad():
         weights = export.rounded_weights(model, format)
         trained = model(torch.tensor([tokens]), numerics, weights)[0].double().numpy()
@@ -101,7 +103,7 @@ def logit_difference(model: Decoder, format: str, image: Path, tokens: list[int]
 def check(model: Decoder, format: str, image: Path, held: list[str], tok: str, mote: str) -> bool:
     """Compares the loss and the logits of `image` with those of the training code."""
     processor = tokenizer.load(tok)
-    numerics = DeviceNumerics("exact", model.shape.block, model.shape.head_block)
+    numerics = DeviceNumerics()
     weights = export.rounded_weights(model, format)
     loss = measure(model, held, processor, numerics, weights)
     tokens = tokenizer.encode(processor, held[0])
@@ -135,7 +137,8 @@ def main() -> None:
     if arguments.text:
         stories = tokenizer.split_stories(Path(arguments.text).read_text())
     held, stories = stories[-VALIDATION:], stories[:-VALIDATION]
-    shape = ModelShape(64, 96, 3, 4, 2, 512 if arguments.text else 340, 512, LAYERS)
+    vocab_size = 512 if arguments.text else 340
+    shape = ModelShape(64, 96, 3, 4, 2, vocab_size, 512, LAYERS, int8_matrices=("wv", "wo.0"))
 
     tok = str(out / "toy.model")
     Path(tok).write_bytes(tokenizer.train(stories[:1000], shape.vocab_size))
@@ -148,7 +151,7 @@ def main() -> None:
     warmup = min(20, steps)
     phase = Phase(steps, 16, 128, 0.03, 0.006, warmup)
     exact = train(Decoder(shape, seed=1), phase, "float", data, held, tok)
-    phase = Phase(max(1, steps // 2), 16, 128, 0.004, 0.001, min(warmup, 5), seed=2)
+    phase = Phase(max(1, steps // 2), 16, 128, 0, 0.0005, min(warmup, 5), seed=2, unit_lr=0.003)
     rounded = train(exact, phase, "int4", data, held, tok)
     fp32 = measure(exact, held, tokenizer.load(tok), Numerics())
     print(f"fp32: {fp32.bits_a_character:.4f} bits/char", flush=True)

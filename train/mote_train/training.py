@@ -11,20 +11,20 @@ from typing import Any, Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .data import Stories, draw_mixed
 from .export import int4_units
 from .model import MATRICES, Decoder, Numerics, Tables, Weights, make_tables
 from .optim import Optimizer, schedule
-from .quant import DeviceNumerics, FixedScaleNumerics, compile_on_gpu
+from .quant import DeviceNumerics, Int4Numerics, Int8Numerics, compile_on_gpu
 from .shape import ModelShape
 
 
 @dataclass(frozen=True)
 class Phase:
     """How a phase trains. batch and length in sequences and tokens; real: share of real text;
-    fixed_scales: int4 keeps the scales of the weights that the phase begins with."""
+    unit_lr: step of the logarithms of int4's scales."""
 
     steps: int
     batch: int
@@ -35,7 +35,7 @@ class Phase:
     real: float = 0.15
     decay: float = 0.01
     seed: int = 1
-    fixed_scales: bool = False
+    unit_lr: float = 0.0
 
 
 def flatten(weights: Weights) -> tuple[Tensor, ...]:
@@ -87,25 +87,28 @@ class Training:
         teacher: Weights | None = None,
     ) -> None:
         self.shape, self.phase, self.device = shape, phase, device
+        self.format = format
         self.model = Decoder(shape, phase.seed).to(device)
-        self.optimizer = Optimizer(self.model, phase.muon_lr, phase.adam_lr, decay=phase.decay)
-        self.numerics = Numerics()
-        if format != "float":
-            self.numerics = DeviceNumerics(format, shape.block, shape.head_block)
         # The weights come rounded into the loss.
-        inner = self.numerics
-        if format != "float":
-            inner = DeviceNumerics("exact", shape.block, shape.head_block)
-        self.loss = make_loss(self.model, inner, teacher)
+        self.loss = make_loss(
+            self.model, Numerics() if format == "float" else DeviceNumerics(), teacher
+        )
         self.generator = torch.Generator(device).manual_seed(phase.seed)
-        self.scales_of: dict[str, Tensor] | None = None
         self.done = 0
+        self.begin()
 
-    def fix_scales(self) -> None:
-        """From now on the scales stay those of the present weights."""
-        self.scales_of = {name: t.clone() for name, t in self.model.state_dict().items()}
-        units = int4_units(self.model).to(self.device)
-        self.numerics = FixedScaleNumerics(units, self.shape.block, self.shape.head_block)
+    def begin(self) -> None:
+        """From the present weights."""
+        phase = self.phase
+        self.numerics: Numerics = Int8Numerics() if self.format == "int8" else Numerics()
+        scales: list[nn.Parameter] = []
+        if self.format == "int4":
+            units = {name: u.to(self.device) for name, u in int4_units(self.model).items()}
+            self.numerics = Int4Numerics(self.shape, units)
+            scales = list(self.numerics.log_units.values())
+        self.optimizer = Optimizer(
+            self.model, phase.muon_lr, phase.adam_lr, phase.decay, scales, phase.unit_lr
+        )
 
     def step(self, batch: Tensor) -> Tensor:
         cuda = self.device.type == "cuda"
@@ -123,8 +126,9 @@ class Training:
             "model": self.model.state_dict(),
             "done": self.done,
         }
-        if self.scales_of is not None:
-            state["scales_of"] = self.scales_of
+        if isinstance(self.numerics, Int4Numerics):
+            state["units"] = self.numerics.units()
+            state["log_units"] = {n: u.detach() for n, u in self.numerics.log_units.items()}
         if self.done < self.phase.steps:
             state["optimizer"] = self.optimizer.state()
             state["generator"] = self.generator.get_state()
@@ -134,12 +138,13 @@ class Training:
     def load(self, path: Path, resume: bool) -> None:
         """Weights; to `resume`, all the rest as well."""
         state = torch.load(path, map_location=self.device)
-        if self.phase.fixed_scales:
-            self.model.load_state_dict(state["scales_of"] if resume else state["model"])
-            self.fix_scales()
         self.model.load_state_dict(state["model"])
+        self.begin()
         if resume:
             self.done = state["done"]
+            if isinstance(self.numerics, Int4Numerics):
+                for name, u in self.numerics.log_units.items():
+                    u.data.copy_(state["log_units"][name])
             if "optimizer" in state:
                 self.optimizer.load_state(state["optimizer"])
                 self.generator.set_state(state["generator"].cpu())
