@@ -34,10 +34,9 @@ class Arena {
   /// `count` objects of T, uninitialised; an empty span when measuring or when memory runs out.
   template <typename T>
   std::span<T> take(std::size_t count) {
-    const std::size_t begin = used_;
-    used_ = saturating_add(used_, align_up(saturating_multiply(count, sizeof(T)), kArenaAlignment));
-    if (measuring_ || used_ > memory_.size()) return {};
-    return {reinterpret_cast<T*>(memory_.data() + begin), count};
+    std::byte* begin = take_bytes(saturating_multiply(count, sizeof(T)));
+    if (begin == nullptr) return {};
+    return {reinterpret_cast<T*>(begin), count};
   }
 
   /// Bytes asked for so far; may exceed the memory, which is then too small.
@@ -48,6 +47,13 @@ class Arena {
   }
 
  private:
+  /// Not inline: layouts are long rows of `take`.
+  [[gnu::noinline]] std::byte* take_bytes(std::size_t bytes) {
+    const std::size_t begin = used_;
+    used_ = saturating_add(used_, align_up(bytes, kArenaAlignment));
+    return measuring_ || used_ > memory_.size() ? nullptr : memory_.data() + begin;
+  }
+
   std::span<std::byte> memory_;
   std::size_t used_ = 0;
   bool measuring_ = true;

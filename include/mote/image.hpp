@@ -92,6 +92,8 @@ enum class Verify : std::uint8_t {
 /// A view of an image. It owns nothing: the bytes must outlive it and stay unchanged.
 class Image {
  public:
+  Image();
+
   /// Validates `bytes` and points into them. `bytes` must begin at a multiple of
   /// `kSectionAlignment`. On failure the view is unchanged. The tokenizer's contents are checked by
   /// `Tokenizer::open`; a shard may have none.

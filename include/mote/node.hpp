@@ -170,9 +170,18 @@ class TensorParallelNode {
   };
   static constexpr std::size_t kForwarded = 4;
 
+  /// What a session keeps besides the transformer.
+  struct SessionMemory {
+    std::span<Range> hidden_table;
+    std::array<Slot, 2> slots;
+    std::span<std::uint32_t> text;
+    std::span<Candidate> merged;
+    SharedMemory shared;
+  };
+
   // Session and computing (node.cpp).
-  void lay_out_session(Arena& arena, const Image& image, const RunConfig& run, std::uint32_t ranks,
-                       std::uint32_t ports);
+  static SessionMemory lay_out_session(Arena& arena, const Image& image, const RunConfig& run,
+                                       std::uint32_t ranks, std::uint32_t ports);
   Status take_members(const Ready& ready);
   Status check_ready(const Ready& ready) const;
   Slot& slot(std::uint32_t sequence) { return slots_[sequence & 1]; }

@@ -89,6 +89,8 @@ class Pcg32 {
 /// Chooses tokens, and remembers those chosen for the repetition penalty.
 class Sampler {
  public:
+  Sampler();
+
   /// Sets the generator to the seed and forgets the history. `bad_sampler_config` where a setting
   /// is out of the range that SamplerConfig names; nothing is changed then.
   Status configure(const SamplerConfig& config);

@@ -68,6 +68,8 @@ struct EmbeddingRows {
 /// makes the vector of the current exchange whole.
 class Transformer {
  public:
+  Transformer();
+
   /// Bytes of arena that `init` takes, exactly.
   static std::size_t arena_bytes(const Image& image, const RunConfig& run, const Slice& slice);
   static std::size_t arena_bytes(const Image& image, const RunConfig& run) {

@@ -207,13 +207,13 @@ Scale16 quantize(std::int8_t* out, const WideVector& wide) {
 Multiplier reciprocal(std::uint64_t value, int exponent) {
   const int lift = std::countl_zero(value);
   const std::uint64_t top = (value << lift) >> 32;
-  return {static_cast<std::uint32_t>((std::uint64_t{1} << 51) / top), exponent + lift - 83};
+  return {static_cast<std::uint32_t>(divide(std::uint64_t{1} << 51, top)), exponent + lift - 83};
 }
 
 Multiplier attention_scale(std::uint32_t head_size) {
   // log2(e)^2 in Q60; its root over head_size is log2(e) / sqrt(head_size) in Q30.
   constexpr std::uint64_t kLog2eSquaredQ60 = 2399655057223005247ULL;
-  return normalized(integer_sqrt(kLog2eSquaredQ60 / head_size), -30);
+  return normalized(integer_sqrt(divide(kLog2eSquaredQ60, head_size)), -30);
 }
 
 void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
@@ -221,6 +221,7 @@ void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      Multiplier score_scale) {
   MOTE_ASSERT(out.values.size() <= kMaxHeadSize);
   MOTE_ASSERT(queries.size() == 1 || queries.size() == segments.size());
+  if constexpr (kFavorsSize) return attend<0>(out, scratch, segments, queries, score_scale);
   switch (out.values.size()) {
     case 8:
       return attend<8>(out, scratch, segments, queries, score_scale);

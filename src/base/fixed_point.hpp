@@ -13,6 +13,12 @@
 
 namespace mote {
 
+/// value / divisor, rounded down. Not inline, so that compilers which know both to be small do not
+/// bring in another division for it.
+[[gnu::noinline]] constexpr std::uint64_t divide(std::uint64_t value, std::uint64_t divisor) {
+  return value / divisor;
+}
+
 /// value / 2^shift, rounded half up. |value| < 2^62, 0 <= shift <= 62.
 constexpr std::int64_t shift_round(std::int64_t value, int shift) {
   return shift == 0 ? value : (value + (std::int64_t{1} << (shift - 1))) >> shift;

@@ -8,6 +8,14 @@
 
 namespace mote {
 
+/// Whether the compiler minimises space (-Os): then loops that could be compiled once for each
+/// common length are compiled once for all.
+#ifdef __OPTIMIZE_SIZE__
+inline constexpr bool kFavorsSize = true;
+#else
+inline constexpr bool kFavorsSize = false;
+#endif
+
 static_assert(CHAR_BIT == 8);
 static_assert(std::endian::native == std::endian::little, "images are used in place");
 static_assert((-5 >> 1) == -3, "right shifts of negative numbers round down");

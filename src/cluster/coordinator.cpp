@@ -83,7 +83,7 @@ SeatMask Coordinator::connected(SeatMask usable) const {
     return (usable & seat_bit(config.hub)) != 0 ? usable : seat_bit(config.seat);
   }
   SeatMask found = seat_bit(config.seat);
-  for (const std::uint32_t step : {1U, config.seats - 1}) {
+  for (const std::uint32_t step : {std::uint32_t{1}, config.seats - 1}) {
     std::uint32_t seat = (config.seat + step) % config.seats;
     for (; (usable & ~found & seat_bit(seat)) != 0; seat = (seat + step) % config.seats) {
       found |= seat_bit(seat);

@@ -4,6 +4,7 @@
 #include "mote/node.hpp"
 
 #include <algorithm>
+#include <new>
 
 #include "base/assert.hpp"
 #include "base/bytes.hpp"
@@ -36,28 +37,31 @@ bool fits_items(const ModelConfig& c, const RunConfig& run) {
 
 }  // namespace
 
-void TensorParallelNode::lay_out_session(Arena& arena, const Image& image, const RunConfig& run,
-                                         std::uint32_t ranks, std::uint32_t ports) {
-  hidden_table_ = arena.take<Range>(Partition::table_count(image.config(), ranks));
-  for (Slot& slot : slots_) {
-    slot = {};
+TensorParallelNode::SessionMemory TensorParallelNode::lay_out_session(Arena& arena,
+                                                                      const Image& image,
+                                                                      const RunConfig& run,
+                                                                      std::uint32_t ranks,
+                                                                      std::uint32_t ports) {
+  SessionMemory memory;
+  memory.hidden_table = arena.take<Range>(Partition::table_count(image.config(), ranks));
+  for (Slot& slot : memory.slots) {
     slot.received = arena.take<std::uint16_t>(ranks);
     slot.sent = arena.take<std::uint16_t>(std::size_t{ports} * ranks);
     slot.sent_once = arena.take<std::uint16_t>(std::size_t{ports} * ranks);
   }
-  text_ = arena.take<std::uint32_t>(std::size_t{run.context_length} + 1);
-  merged_ = arena.take<Candidate>(run.candidates);
-  shared_.k = run.candidates;
-  shared_.candidates = arena.take<Candidate>(std::size_t{ranks} * run.candidates);
+  memory.text = arena.take<std::uint32_t>(std::size_t{run.context_length} + 1);
+  memory.merged = arena.take<Candidate>(run.candidates);
+  memory.shared.k = run.candidates;
+  memory.shared.candidates = arena.take<Candidate>(std::size_t{ranks} * run.candidates);
+  return memory;
 }
 
 std::size_t TensorParallelNode::arena_bytes(const Image& image, const NodeConfig& config,
                                             const RunConfig& run, const Slice& slice) {
-  TensorParallelNode measured;
   Arena arena;
   const std::uint32_t ports = port_count_of(config);
   arena.take<Port>(ports);
-  measured.lay_out_session(arena, image, run, config.seats, ports);
+  lay_out_session(arena, image, run, config.seats, ports);
   return saturating_add(arena.used_bytes(), Transformer::arena_bytes(image, run, slice));
 }
 
@@ -69,7 +73,8 @@ Status TensorParallelNode::init(const Image& image, const NodeConfig& config,
   if (!arena.is_aligned()) return Status::arena_misaligned;
   const auto ports = arena.take<Port>(port_count_of(config));
   if (arena.is_exhausted()) return Status::arena_too_small;
-  *this = {};
+  // In place: a temporary of some kilobytes would not suit the stack of a chip.
+  new (this) TensorParallelNode;
   config_ = config;
   image_ = image;
   arena_ = memory;
@@ -118,8 +123,10 @@ Status TensorParallelNode::open_session(std::uint8_t session, const Ready& ready
   if (status == Status::ok) status = take_members(ready);
   if (status != Status::ok || rank_ == kNoRank) return status;
   Arena arena(arena_.subspan(session_offset_));
-  lay_out_session(arena, image_, ready.run, ready.members, port_count());
+  const SessionMemory session_memory =
+      lay_out_session(arena, image_, ready.run, ready.members, port_count());
   if (arena.is_exhausted()) return Status::arena_too_small;
+  hidden_table_ = session_memory.hidden_table;
   status = partition_.init(image_.config(), ready.policy,
                            std::span(ready.weights).first(ready.members), hidden_table_);
   if (status != Status::ok) return status;
@@ -128,6 +135,10 @@ Status TensorParallelNode::open_session(std::uint8_t session, const Ready& ready
                         partition_.slice(rank_));
   if (status == Status::ok) status = sampler_.configure(ready.sampler);
   if (status != Status::ok) return status;
+  slots_ = session_memory.slots;
+  text_ = session_memory.text;
+  merged_ = session_memory.merged;
+  shared_ = session_memory.shared;
   ready_ = ready;
   session_ = session;
   had_session_ = true;

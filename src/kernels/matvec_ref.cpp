@@ -120,6 +120,10 @@ void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const Activation
                    int fraction_bits) {
   MOTE_KERNEL_ASSERT(matrix.block <= kMaxBlock);
   const bool is_int4 = matrix.format == WeightFormat::int4;
+  if constexpr (kFavorsSize) {
+    return is_int4 ? matvec<Int4Block<0>>(out, matrix, x, fraction_bits)
+                   : matvec<Int8Block<0>>(out, matrix, x, fraction_bits);
+  }
   switch (matrix.block) {
     case 8:
       return is_int4 ? matvec<Int4Block<8>>(out, matrix, x, fraction_bits)

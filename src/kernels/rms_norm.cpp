@@ -47,7 +47,7 @@ Multiplier norm_factor(const std::int8_t* values, std::span<const std::uint32_t>
   total = std::max<std::uint64_t>(total, 1);
 
   const int lift = std::countl_zero(total);
-  std::uint64_t mean = (total << lift) / dim;  // in units of 2^(2 * sum_unit - lift)
+  std::uint64_t mean = divide(total << lift, dim);  // in units of 2^(2 * sum_unit - lift)
   int exponent = lift + std::countl_zero(mean);
   mean <<= std::countl_zero(mean);
   if (exponent % 2 != 0) {
@@ -56,7 +56,7 @@ Multiplier norm_factor(const std::int8_t* values, std::span<const std::uint32_t>
   }
   // sqrt(mean) = root * 2^(sum_unit - exponent / 2), with root from 2^31 to 2^32.
   const std::uint32_t root = integer_sqrt(mean);
-  return {static_cast<std::uint32_t>((std::uint64_t{1} << 51) / root),
+  return {static_cast<std::uint32_t>(divide(std::uint64_t{1} << 51, root)),
           exponent / 2 - 51 - sum_unit};
 }
 

@@ -35,7 +35,7 @@ std::int32_t largest_of(std::span<const std::int32_t> scores) {
 void share_one(std::span<std::uint32_t> weights, std::uint64_t sum) {
   // sum = top * 2^(32 - lift), top from 2^31 to 2^32; 2^63 / top is at most 2^32.
   const int lift = std::countl_zero(sum);
-  const std::uint64_t inverse = (std::uint64_t{1} << 63) / ((sum << lift) >> 32);
+  const std::uint64_t inverse = divide(std::uint64_t{1} << 63, (sum << lift) >> 32);
   const int shift = 64 - lift;
   for (std::uint32_t& weight : weights) {
     weight =

@@ -7,13 +7,17 @@
 #include "base/crc32.hpp"
 #include "model/image_shard.hpp"
 #include "model/image_validate.hpp"
-#include "mote/arena.hpp"
 
 namespace mote {
 namespace {
 
 constexpr std::uint32_t section_key(SectionKind kind, std::uint32_t layer) {
   return layer << 16 | static_cast<std::uint32_t>(kind);
+}
+
+/// In 64 bits, so that no size of a damaged image wraps on a 32-bit chip.
+constexpr std::uint64_t align_section(std::uint64_t bytes) {
+  return (bytes + kSectionAlignment - 1) / kSectionAlignment * kSectionAlignment;
 }
 
 }  // namespace
@@ -23,12 +27,13 @@ MatrixLayout matrix_layout(std::uint64_t rows, std::uint64_t columns, std::uint3
   const std::uint64_t blocks = (columns + block - 1) / block;
   const bool is_int4 = format == WeightFormat::int4;
   MatrixLayout layout;
-  layout.factors_offset = align_up(rows * sizeof(Scale16), kSectionAlignment);
-  layout.weights_offset =
-      align_up(layout.factors_offset + (is_int4 ? rows * blocks : 0), kSectionAlignment);
+  layout.factors_offset = align_section(rows * sizeof(Scale16));
+  layout.weights_offset = align_section(layout.factors_offset + (is_int4 ? rows * blocks : 0));
   layout.bytes = layout.weights_offset + rows * blocks * (is_int4 ? block / 2 : block);
   return layout;
 }
+
+Image::Image() = default;
 
 Status Image::open(std::span<const std::uint8_t> bytes, Verify verify) {
   Image image;

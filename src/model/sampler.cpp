@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/assert.hpp"
+#include "base/fixed_point.hpp"
 #include "kernels/exp2.hpp"
 
 namespace mote {
@@ -28,7 +29,7 @@ std::uint32_t exponent_q16(std::int32_t best, std::int32_t logit, std::uint32_t 
   // Q16 * Q30 / Q16 is Q30; dividing by 2^14 more leaves Q16.
   const std::uint64_t divisor = std::uint64_t{temperature_q16} << 14;
   const std::uint64_t scaled = static_cast<std::uint64_t>(difference) * kLog2eQ30;
-  const std::uint64_t exponent = (scaled + divisor / 2) / divisor;
+  const std::uint64_t exponent = divide(scaled + divisor / 2, divisor);
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(exponent, kMaxExponent));
 }
 
@@ -45,6 +46,8 @@ std::uint64_t scale_random(std::uint32_t random, std::uint64_t mass) {
 }
 
 }  // namespace
+
+Sampler::Sampler() = default;
 
 Status Sampler::configure(const SamplerConfig& config) {
   const bool valid = config.top_k >= 1 && config.top_p_q16 >= 1 && config.top_p_q16 <= kOneQ16 &&
@@ -100,8 +103,9 @@ void Sampler::penalize(std::uint32_t first_token, std::span<std::int32_t> logits
 std::int32_t Sampler::penalized(std::int32_t logit) const {
   const std::int64_t penalty = config_.repeat_penalty_q16;
   if (logit > 0) {
-    const std::int64_t raised = std::int64_t{logit} * kOneQ16;
-    return static_cast<std::int32_t>((raised + penalty / 2) / penalty);
+    const std::uint64_t raised = static_cast<std::uint64_t>(logit) * kOneQ16;
+    return static_cast<std::int32_t>(
+        divide(raised + config_.repeat_penalty_q16 / 2, config_.repeat_penalty_q16));
   }
   const std::int64_t lowered = (logit * penalty + kOneQ16 / 2) >> 16;
   constexpr std::int64_t lowest = std::numeric_limits<std::int32_t>::min();

@@ -89,6 +89,8 @@ std::size_t most_scores(const Image& image, const AttentionShape& shape) {
 
 }  // namespace
 
+Transformer::Transformer() = default;
+
 void Transformer::lay_out(Arena& arena) {
   const ModelConfig& c = config();
   const std::uint32_t most_blocks = std::max(
