@@ -36,11 +36,16 @@ bool speaks_of(const MessageHeader& header, const Step& step) {
 void TensorParallelNode::receive(std::uint32_t port, std::span<const std::uint8_t> bytes,
                                  std::uint64_t now_us) {
   MOTE_ASSERT(port < ports_.size());
+  const std::uint32_t damaged = ports_[port].reader.damaged_frames();
   for (;;) {
     const auto message = ports_[port].reader.read(bytes);
-    if (message.empty()) return;
+    if (message.empty()) break;
     take_message(port, message, now_us);
   }
+  if (ports_[port].reader.damaged_frames() == damaged) return;
+  // Something was lost here: it is asked for at once, or when the next exchange begins.
+  ports_[port].is_ack_due = true;
+  has_missed_ = true;
 }
 
 void TensorParallelNode::take_message(std::uint32_t port, std::span<const std::uint8_t> message,

@@ -174,9 +174,9 @@ std::size_t TensorParallelNode::make_message(std::span<std::uint8_t> out, std::u
     return forwarded.bytes;
   }
   if (!in_session_) return 0;
-  if (ports_[port].is_ack_due) {
+  if (ports_[port].is_ack_due && is_computed_ && !is_idle_) {
     ports_[port].is_ack_due = false;
-    if (is_computed_ && !is_idle_) return make_ack(out);
+    if (!is_complete(slot(sequence_))) return make_ack(out);
   }
   return make_next_items(out, port);
 }
