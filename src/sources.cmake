@@ -36,3 +36,15 @@ set(MOTE_SOURCES
     cluster/node_transmit.cpp
     cluster/partition.cpp
     cluster/share.cpp)
+
+# The programs for boards, over src/firmware/board.hpp; a port links them with its board functions.
+set(MOTE_FIRMWARE_SOURCES
+    firmware/answer.cpp
+    firmware/cluster_commands.cpp
+    firmware/cluster_node.cpp
+    firmware/console.cpp
+    firmware/model.cpp
+    firmware/node_link.cpp
+    firmware/one_chip.cpp
+    firmware/signature.cpp
+    firmware/text.cpp)
