@@ -1,0 +1,6 @@
+set(MOTE_PORT_TOOLCHAIN cortex_m)
+set(MOTE_PORT_COMPILE_FLAGS -mcpu=cortex-m0plus -mfloat-abi=soft)
+set(MOTE_PORT_LINK_FLAGS ${MOTE_PORT_COMPILE_FLAGS})
+set(MOTE_PORT_OPTIMIZE -O2)
+set(MOTE_PORT_SOURCES cortex_m/start.cpp rp2040/board.cpp rp2040/terminal.cpp)
+set(MOTE_PORT_PROGRAMS one_chip cluster_node)
