@@ -15,5 +15,7 @@ void add_plan_command(CLI::App& app);
 void add_node_command(CLI::App& app);
 void add_simulate_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
+void add_signature_command(CLI::App& app);
+void add_board_command(CLI::App& app);
 
 }  // namespace mote::host

@@ -23,6 +23,8 @@ int main(int argc, char** argv) {
   mote::host::add_node_command(app);
   mote::host::add_simulate_command(app);
   mote::host::add_bench_command(app);
+  mote::host::add_signature_command(app);
+  mote::host::add_board_command(app);
   try {
     app.parse(argc, argv);
     if (std::fflush(stdout) != 0) throw mote::host::Error("standard output: cannot write");
