@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mote_esp_idf.hpp"
+
+extern "C" void app_main() {
+  mote::esp_idf::start(mote::firmware::run_cluster_node);
+}
