@@ -13,6 +13,7 @@
 #include "shard/shard_writer.hpp"
 #include "support/llama2c_writer.hpp"
 #include "support/mapped_file.hpp"
+#include "support/named_model.hpp"
 #include "synthetic/synthetic_checkpoint.hpp"
 
 namespace {
@@ -253,7 +254,9 @@ int main(int argc, char** argv) {
   const bool written = write_image_seeds(folder / "image") &&
                        write_seeds(folder / "frame", frame_seeds()) &&
                        write_seeds(folder / "node", node_seeds()) &&
+                       write_seeds(folder / "gguf", mote::test::gguf_seeds()) &&
                        write_seeds(folder / "llama2c", mote::test::llama2c_seeds()) &&
+                       write_seeds(folder / "safetensors", mote::test::safetensors_seeds()) &&
                        write_seeds(folder / "tokenizer_bin", mote::test::tokenizer_bin_seeds());
   if (!written) std::fprintf(stderr, "make_corpus: cannot write below %s\n", argv[1]);
   return written ? 0 : 1;

@@ -11,8 +11,8 @@
 #include "cli/commands.hpp"
 #include "convert/convert.hpp"
 #include "convert/convert_report.hpp"
+#include "convert/open_vocabulary.hpp"
 #include "support/error.hpp"
-#include "support/mapped_file.hpp"
 #include "support/progress.hpp"
 
 namespace mote::host {
@@ -33,7 +33,8 @@ struct ConvertArguments {
 
 /// Fills in what the command line left open.
 void complete_arguments(ConvertArguments& arguments) {
-  const std::filesystem::path source = arguments.source;
+  std::filesystem::path source = arguments.source;
+  if (!source.has_filename()) source = source.parent_path();  // "folder/"
   if (arguments.output.empty()) {
     arguments.output = std::filesystem::path(source).replace_extension(".mote").string();
   }
@@ -47,11 +48,19 @@ void complete_arguments(ConvertArguments& arguments) {
   }
 }
 
-/// Turns the named layers, or all, into sliding windows.
-void add_windows(ConvertArguments& arguments, std::uint32_t n_layers) {
+/// Turns the named layers, or all, into sliding windows. Without --window
+/// layers have those that the model was trained with.
+void add_windows(ConvertArguments& arguments, const CheckpointShape& shape) {
+  const std::uint32_t n_layers = shape.n_layers;
   if (arguments.window == 0) {
-    if (arguments.sinks == 0 && arguments.window_layers.empty()) return;
-    throw Error("--sinks and --window-layers need --window");
+    if (arguments.sinks != 0 || !arguments.window_layers.empty()) {
+      throw Error("--sinks and --window-layers need --window");
+    }
+    for (const std::uint32_t window : shape.layer_windows) {
+      const auto kind = window == 0 ? AttentionKind::causal : AttentionKind::sliding_window;
+      arguments.options.attention.push_back({kind, window, 0, {}});
+    }
+    return;
   }
   const LayerAttention window = {
       AttentionKind::sliding_window, arguments.window, arguments.sinks, {}};
@@ -69,10 +78,9 @@ void add_windows(ConvertArguments& arguments, std::uint32_t n_layers) {
 void run_convert(ConvertArguments arguments) {
   complete_arguments(arguments);
   const std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(arguments.source);
-  add_windows(arguments, checkpoint->shape().n_layers);
-  const MappedFile tokenizer(arguments.tokenizer);
-  const Vocabulary vocabulary = read_llama2c_tokenizer(
-      tokenizer.bytes(), checkpoint->shape().vocab_size, arguments.tokenizer);
+  add_windows(arguments, checkpoint->shape());
+  const Vocabulary vocabulary =
+      open_vocabulary(arguments.source, arguments.tokenizer, checkpoint->shape().vocab_size);
   ConvertReport report;
   {
     Progress progress("convert", !arguments.quiet);
@@ -90,14 +98,16 @@ void run_convert(ConvertArguments arguments) {
 void add_window_options(CLI::App& command, ConvertArguments& arguments) {
   command
       .add_option("--window", arguments.window,
-                  "Let each layer see only the last W positions, so that the model writes on "
+                  "Let each layer see only the last W positions, so that the "
+                  "model writes on "
                   "for ever in fixed memory")
       ->check(CLI::Range(1U, kMaxContext));
   command.add_option("--sinks", arguments.sinks,
                      "First positions that stay visible beside the window (4 is usual)");
   command
       .add_option("--window-layers", arguments.window_layers,
-                  "Layers that get the window, from 0; the others stay causal (default: all)")
+                  "Layers that get the window, from 0; the others stay causal "
+                  "(default: all)")
       ->delimiter(',');
 }
 
@@ -110,13 +120,17 @@ void add_metadata_options(CLI::App& command, ConvertOptions& options) {
 }  // namespace
 
 void add_convert_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("convert", "Make a .mote image from a llama2.c model");
+  CLI::App* command = app.add_subcommand("convert", "Make a .mote image from a model file");
   // The callback outlives this function and shares the values with the options.
   const auto arguments = std::make_shared<ConvertArguments>();
-  command->add_option("SRC", arguments->source, "llama2.c model: legacy, version 1 or 2")
+  command
+      ->add_option("SRC", arguments->source,
+                   "Model: a GGUF file, a Hugging Face folder, or a llama2.c file")
       ->required();
-  command->add_option("--tokenizer", arguments->tokenizer, "llama2.c tokenizer.bin of the model")
-      ->required();
+  command->add_option("--tokenizer", arguments->tokenizer,
+                      "Tokenizer: llama2.c's tokenizer.bin, SentencePiece's "
+                      "tokenizer.model or a "
+                      "GGUF file (default: that of SRC)");
   command->add_option("-o,--output", arguments->output, "Image to write (default: SRC with .mote)");
   command->add_option("--weights", arguments->weights, "int8: exact enough; int4: half the size")
       ->check(CLI::IsMember({"int8", "int4"}))
@@ -130,8 +144,11 @@ void add_convert_command(CLI::App& app) {
   command->add_flag("-q,--quiet", arguments->quiet, "Neither progress nor table");
   command->footer(
       "Example:\n"
-      "  mote convert stories260K.bin --tokenizer tok512.bin -o stories.mote --license MIT\n"
-      "  mote convert stories260K.bin --tokenizer tok512.bin --window 256 --sinks 4");
+      "  mote convert model.gguf -o model.mote\n"
+      "  mote convert stories260K.bin --tokenizer tok512.bin -o "
+      "stories.mote --license MIT\n"
+      "  mote convert stories260K.bin --tokenizer tok512.bin "
+      "--window 256 --sinks 4");
   command->callback([arguments] { run_convert(*arguments); });
 }
 

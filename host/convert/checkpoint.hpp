@@ -2,10 +2,12 @@
 // The seam between file formats and the image: a model as named float tensors, read row by row.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "convert/vocabulary.hpp"
 
@@ -23,12 +25,17 @@ struct CheckpointShape {
   std::uint32_t context_length = 0;
   double norm_epsilon = 1e-5;
   double rope_base = 10000.0;
-  bool has_classifier = false;  // false: the token embedding serves
+  bool has_classifier = false;      // false: the token embedding serves
+  bool has_attention_bias = false;  // bq, bk and bv exist
+  /// What divides the RoPE frequency of each pair of lanes. // (head_size / 2); empty: all 1
+  std::vector<double> rope_factors = {};
+  /// Positions that a layer sees, the present one included; 0: all. // (n_layers); empty: all 0
+  std::vector<std::uint32_t> layer_windows = {};
 };
 
 /// Tensors of a Llama-shaped model in the orientation (output rows, input columns). Vectors (norm
-/// gains) are one row. Rows of wq and wk are in the interleaved RoPE order: lanes 2i and 2i + 1 of
-/// a head are turned together; readers of other orders permute.
+/// gains, biases) are one row. Rows of wq and wk, and values of bq and bk, are in the interleaved
+/// RoPE order: lanes 2i and 2i + 1 of a head are turned together; readers of other orders permute.
 enum class TensorName : std::uint8_t {
   token_embedding,  // (vocab_size, dim)
   classifier,       // (vocab_size, dim)
@@ -42,7 +49,11 @@ enum class TensorName : std::uint8_t {
   w_gate,           // (hidden_dim, dim)
   w_up,             // (hidden_dim, dim)
   w_down,           // (dim, hidden_dim)
+  bq,               // (1, n_heads * head_size)     where has_attention_bias
+  bk,               // (1, n_kv_heads * head_size)
+  bv,               // (1, n_kv_heads * head_size)
 };
+inline constexpr std::size_t kTensorNameCount = 15;
 
 /// A foreign model file. A reader validates everything that the file says of sizes when it is
 /// constructed, and throws `Error` that names the file and what was expected.
@@ -56,6 +67,8 @@ class Checkpoint {
   /// Fills `out` with one row of a tensor; out.size() is its number of columns.
   virtual void read_row(std::span<float> out, TensorName tensor, std::uint32_t layer,
                         std::uint32_t row) const = 0;
+  /// Gives back the memory of what was read so far; it is read from the file again where needed.
+  virtual void release_pages() const {}
 };
 
 /// Opens `path` by what its first bytes say. This is where a new format is added.

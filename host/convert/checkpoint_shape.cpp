@@ -12,9 +12,21 @@ namespace mote::host {
 namespace {
 
 // In the order of TensorName.
-constexpr std::array<std::string_view, 12> kTensorNames = {
+constexpr std::array<std::string_view, kTensorNameCount> kTensorNames = {
     "token_embedding", "classifier", "final_norm", "attention_norm", "wq", "wk", "wv", "wo",
-    "ffn_norm",        "w_gate",     "w_up",       "w_down"};
+    "ffn_norm",        "w_gate",     "w_up",       "w_down",         "bq", "bk", "bv"};
+
+void check_rope_factors(std::string_view where, const CheckpointShape& shape) {
+  if (shape.rope_factors.empty()) return;
+  check_range(where, "the number of RoPE factors",
+              static_cast<std::int64_t>(shape.rope_factors.size()), shape.head_size / 2,
+              shape.head_size / 2);
+  for (const double factor : shape.rope_factors) {
+    if (factor >= kMinRopeFactor && factor <= kMaxRopeFactor) continue;
+    throw Error(fmt::format("{}: a RoPE factor is {}, must be {} to {}", where, factor,
+                            kMinRopeFactor, kMaxRopeFactor));
+  }
+}
 
 }  // namespace
 
@@ -45,6 +57,7 @@ void check_shape(std::string_view where, const CheckpointShape& shape) {
               kMaxHiddenDim);
   check_range(where, "vocab_size", shape.vocab_size, 1, kMaxVocabulary);
   check_range(where, "context_length", shape.context_length, 1, kMaxContext);
+  check_rope_factors(where, shape);
 }
 
 TensorExtent tensor_extent(const CheckpointShape& shape, TensorName tensor) {
@@ -71,6 +84,11 @@ TensorExtent tensor_extent(const CheckpointShape& shape, TensorName tensor) {
       return {shape.hidden_dim, dim};
     case TensorName::w_down:
       return {dim, shape.hidden_dim};
+    case TensorName::bq:
+      return {1, heads_dim};
+    case TensorName::bk:
+    case TensorName::bv:
+      return {1, kv_dim};
   }
   return {};
 }
@@ -83,6 +101,15 @@ bool belongs_to_layer(TensorName tensor) {
 bool is_norm(TensorName tensor) {
   return tensor == TensorName::final_norm || tensor == TensorName::attention_norm ||
          tensor == TensorName::ffn_norm;
+}
+
+bool is_bias(TensorName tensor) {
+  return tensor == TensorName::bq || tensor == TensorName::bk || tensor == TensorName::bv;
+}
+
+bool has_tensor(const CheckpointShape& shape, TensorName tensor) {
+  if (tensor == TensorName::classifier) return shape.has_classifier;
+  return !is_bias(tensor) || shape.has_attention_bias;
 }
 
 std::string tensor_label(TensorName tensor, std::uint32_t layer) {

@@ -14,6 +14,10 @@ namespace mote::host {
 void check_range(std::string_view where, std::string_view field, std::int64_t value,
                  std::int64_t low, std::int64_t high);
 
+/// What may divide a RoPE frequency; more than 2^32 / 2 pi units would be no frequency.
+inline constexpr double kMinRopeFactor = 0.25;
+inline constexpr double kMaxRopeFactor = 0x1p20;
+
 /// Refuses a shape that no image can have (SPEC.md, "Config"). `where` begins the message: the
 /// path of the file. After this every product of two fields fits 64 bits.
 void check_shape(std::string_view where, const CheckpointShape& shape);
@@ -31,6 +35,11 @@ TensorExtent tensor_extent(const CheckpointShape& shape, TensorName tensor);
 bool belongs_to_layer(TensorName tensor);
 /// True for the three kinds of gains.
 bool is_norm(TensorName tensor);
+
+/// True for bq, bk and bv.
+bool is_bias(TensorName tensor);
+/// False for the classifier and the biases of a shape that says it has none.
+bool has_tensor(const CheckpointShape& shape, TensorName tensor);
 
 /// For people: "layers.0.wq", "token_embedding".
 std::string tensor_label(TensorName tensor, std::uint32_t layer);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -17,7 +18,8 @@
 namespace mote::host {
 namespace {
 
-/// The norm whose gains the columns of a tensor take in (SPEC.md, "Gains and frequencies").
+/// The norm whose gains the columns of a tensor take in (SPEC.md, "Gains and
+/// frequencies").
 std::optional<TensorName> norm_before(TensorName tensor) {
   switch (tensor) {
     case TensorName::wq:
@@ -52,6 +54,27 @@ TensorSource make_source(const Checkpoint& checkpoint, const PlannedSection& pla
     for (std::size_t i = 0; i < gains.size(); ++i) out[i] *= gains[i];
   };
   return source;
+}
+
+/// The engine adds no biases: with any but zeros the image would give other
+/// tokens.
+void refuse_bias(const Checkpoint& checkpoint, TensorName tensor, std::uint32_t layer) {
+  std::vector<float> bias(tensor_extent(checkpoint.shape(), tensor).columns);
+  checkpoint.read_row(bias, tensor, layer, 0);
+  if (std::all_of(bias.begin(), bias.end(), [](float value) { return value == 0; })) return;
+  throw Error(
+      fmt::format("the model has biases ({}), which are not supported yet; supported: "
+                  "models without, or whose biases are all zero",
+                  tensor_label(tensor, layer)));
+}
+
+void refuse_biases(const Checkpoint& checkpoint) {
+  if (!checkpoint.shape().has_attention_bias) return;
+  for (std::uint32_t layer = 0; layer < checkpoint.shape().n_layers; ++layer) {
+    for (const TensorName tensor : {TensorName::bq, TensorName::bk, TensorName::bv}) {
+      refuse_bias(checkpoint, tensor, layer);
+    }
+  }
 }
 
 TensorReport make_report(const PlannedSection& planned, const RoundingError& error) {
@@ -100,6 +123,7 @@ ConvertReport convert_checkpoint(const std::string& out_path, const Checkpoint& 
     throw Error(fmt::format("the tokenizer has {} tokens, the model's vocab_size is {}",
                             vocabulary.entries.size(), config.vocab_size));
   }
+  refuse_biases(checkpoint);
   const std::vector<PlannedSection> plan = plan_sections(checkpoint, config, vocabulary, options);
   std::vector<Section> sections;
   for (const PlannedSection& planned : plan) sections.push_back(planned.section);
@@ -116,6 +140,7 @@ ConvertReport convert_checkpoint(const std::string& out_path, const Checkpoint& 
     const EncodedTensor encoded =
         encode_tensor(make_source(checkpoint, planned), planned.section, counter);
     writer.write(encoded.bytes, encoded.exponent);
+    checkpoint.release_pages();
     report.tensors.push_back(make_report(planned, encoded.error));
     if (planned.section.format != WeightFormat::raw) total.add(encoded.error);
   }

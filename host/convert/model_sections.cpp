@@ -80,12 +80,15 @@ std::vector<std::uint8_t> encode_config(const ModelConfig& config) {
   return out;
 }
 
-std::vector<std::uint8_t> encode_rope_frequencies(std::uint32_t head_size, double base) {
+std::vector<std::uint8_t> encode_rope_frequencies(std::uint32_t head_size, double base,
+                                                  std::span<const double> factors) {
   std::vector<std::uint8_t> out(std::size_t{head_size} / 2 * 4);
   for (std::uint32_t i = 0; i < head_size / 2; ++i) {
-    const double radians = std::pow(base, -2.0 * i / head_size);
+    const double factor = factors.empty() ? 1 : factors[i];
+    const double radians = std::pow(base, -2.0 * i / head_size) / factor;
     const double turns = std::round(0x1p32 * radians / (2 * std::numbers::pi));
-    // At most 2^32 / (2 pi) as the base is at least 1.
+    // Below 2^32 as the base is at least 1 and a factor at least
+    // kMinRopeFactor, 1/4.
     store_u32(out.data() + std::size_t{4} * i, static_cast<std::uint32_t>(turns));
   }
   return out;
@@ -99,7 +102,8 @@ std::vector<std::uint8_t> encode_attention(const LayerAttention& attention,
       return {};
     case AttentionKind::sliding_window:
       check_range(where, "sinks", attention.sinks, 0, kMaxSinks);
-      // A key is never further away than window and sinks together: the model knows such distances.
+      // A key is never further away than window and sinks together: the model
+      // knows such distances.
       if (attention.sinks >= config.context_length) {
         throw Error(fmt::format("{}: sinks is {}, must be below the context of {}", where,
                                 attention.sinks, config.context_length));

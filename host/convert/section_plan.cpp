@@ -119,7 +119,8 @@ std::vector<PlannedSection> plan_sections(const Checkpoint& checkpoint, const Mo
   planner.add_bytes(SectionKind::metadata, encode_metadata(options));
   planner.add_bytes(SectionKind::tokenizer, build_tokenizer_section(vocabulary));
   planner.add_bytes(SectionKind::rope_frequencies,
-                    encode_rope_frequencies(config.head_size, checkpoint.shape().rope_base),
+                    encode_rope_frequencies(config.head_size, checkpoint.shape().rope_base,
+                                            checkpoint.shape().rope_factors),
                     config.head_size / 2);
   planner.add_tensors();
   return planner.take();

@@ -22,6 +22,9 @@ class MappedFile {
 
   std::span<const std::uint8_t> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
+  /// Takes the pages that were read out of this process's memory. The bytes stay where they are and
+  /// come from the file again.
+  void release_pages() const;
 
  private:
   std::string path_;
