@@ -37,7 +37,7 @@ std::vector<std::uint8_t> write_llama2c(const SyntheticModel& model);
 /// at least 259 tokens the 256 byte tokens come before the letters.
 std::vector<std::uint8_t> write_tokenizer_bin(std::uint32_t vocab_size);
 
-/// The largest seed that a fuzz corpus keeps is 4 KiB; all of these are smaller.
+/// A seed of a fuzz corpus: small, so that the fuzzer is fast.
 struct Seed {
   std::string name;
   std::vector<std::uint8_t> bytes;

@@ -179,7 +179,7 @@ TEST_F(CliErrors, a_conversion_that_cannot_be_done) {
   };
   EXPECT_CONTAINS(of_files(path("nothing.bin"), tokenizer), path("nothing.bin") + ": cannot open");
   EXPECT_CONTAINS(of_files(model, path("nothing.bin")), path("nothing.bin") + ": cannot open");
-  EXPECT_CONTAINS(of_files(folder(), tokenizer), folder() + ": not a regular file");
+  EXPECT_CONTAINS(of_files(folder(), tokenizer), folder() + "/config.json: cannot open");
   EXPECT_CONTAINS(of_files(path("text.txt"), tokenizer), path("text.txt"));
   EXPECT_CONTAINS(of_files(model, path("text.txt")), path("text.txt"));
   EXPECT_CONTAINS(of_files(image(), tokenizer), path("model.mote"));
