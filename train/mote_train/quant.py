@@ -12,7 +12,8 @@ from typing import Any, Callable
 import torch
 from torch import Tensor, nn
 
-from .model import MATRICES, Numerics, Weights
+from .freezing import LaneFreezer
+from .model import MATRICES, NORM_BEFORE, Decoder, Numerics, Weights
 from .rounding import FACTOR_TOP, INT4_LOW, INT4_TOP
 from .shape import ModelShape
 
@@ -142,6 +143,8 @@ class Int4Numerics(DeviceNumerics):
             name: nn.Parameter(u.clamp(min=float(u.max()) * TINY_UNIT).log())
             for name, u in units.items()
         }
+        self.lanes: dict[str, Tensor] = {}  # of the last weights, before any was held
+        self.freezers: dict[str, LaneFreezer] = {}
 
     def units(self) -> dict[str, Tensor]:
         """As the image will hold them."""
@@ -152,12 +155,47 @@ class Int4Numerics(DeviceNumerics):
 
     def rounded(self, name: str, x: Tensor) -> Tensor:
         units = self.log_units[name].exp()
-        units = straight_through(units, representable(units.detach()))
-        units = units.repeat_interleave(self.shape.block_of(name), -1)
+        units = self.spread(name, straight_through(units, representable(units.detach())))
         lanes = (x / units).clamp(INT4_LOW, INT4_TOP)
-        out = straight_through(lanes, lanes.round()) * units
-        is_wide = [self.shape.is_int8(name, layer) for layer in range(self.shape.n_layers)]
-        if name not in MATRICES or not any(is_wide):
+        whole = self.lanes[name] = lanes.detach().round()
+        if name in self.freezers:
+            lanes, whole = self.freezers[name].hold(lanes), self.freezers[name].hold(whole)
+        out = straight_through(lanes, whole) * units
+        wide = self.wide(name)
+        if not wide.any():
             return out
-        wide = torch.tensor(is_wide, device=x.device)[:, None, None]
         return torch.where(wide, straight_through(x, round_int8_stack(x.detach())), out)
+
+    def spread(self, name: str, units: Tensor) -> Tensor:
+        """Units of blocks as those of their lanes."""
+        return units.repeat_interleave(self.shape.block_of(name), -1)
+
+    def wide(self, name: str) -> Tensor:
+        """Whether the matrix stays int8, (layers, 1, 1)."""
+        layers = range(self.shape.n_layers if name in MATRICES else 1)
+        wide = [self.shape.is_int8(name, layer) for layer in layers]
+        return torch.tensor(wide, device=self.log_units[name].device)[:, None, None]
+
+    def watch(self, limit: float) -> None:
+        """The lanes of a step of training; holds those that change at more than `limit` of the
+        steps."""
+        for name, lanes in self.lanes.items():
+            self.freezers.setdefault(name, LaneFreezer(lanes)).watch(lanes, limit)
+
+    def held(self) -> float:
+        """Share of the lanes that are held, over all matrices."""
+        sizes = {name: self.lanes[name].numel() for name in self.freezers}
+        held = sum(self.freezers[name].share() * n for name, n in sizes.items())
+        return held / max(1, sum(sizes.values()))
+
+    @torch.no_grad()
+    def settle(self, model: Decoder) -> None:
+        """Makes the model's weights those that the held lanes stand for."""
+        units = self.units()
+        for name, freezer in self.freezers.items():
+            weight = getattr(model, name)
+            value = freezer.state["value"] * self.spread(name, units[name])
+            if name in NORM_BEFORE:
+                value = value / getattr(model, NORM_BEFORE[name])[:, None, :]
+            held = freezer.state["held"] & ~self.wide(name).view([-1] + [1] * (weight.dim() - 1))
+            weight.copy_(torch.where(held, value, weight))

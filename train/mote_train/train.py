@@ -22,8 +22,9 @@ import torch
 from . import tokenizer
 from .data import Stories
 from .evaluate import measure
+from .export import load_model
 from .shape import read_config
-from .training import Phase, Training, load_weights, run
+from .training import Phase, Training, run
 
 HELD_OUT = 100  # last stories of the real text, for the progress lines: never trained on
 
@@ -56,7 +57,7 @@ def main() -> None:
     torch.manual_seed(phase.seed)
     teacher = None
     if arguments.teacher:
-        teacher = load_weights(Path(arguments.teacher), config["shape"], device)
+        teacher = load_model(arguments.teacher).to(device)
     format = arguments.phase.split("-")[0]
     training = Training(config["shape"], phase, format, device, teacher)
     path = Path(arguments.out) / f"{arguments.phase}.pt"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .data import Stories, draw_mixed
 from .export import int4_units
+from .freezing import LaneFreezer
 from .model import MATRICES, Decoder, Numerics, Tables, Weights, make_tables
 from .optim import Optimizer, schedule
 from .quant import DeviceNumerics, Int4Numerics, Int8Numerics, compile_on_gpu
@@ -24,7 +25,8 @@ from .shape import ModelShape
 @dataclass(frozen=True)
 class Phase:
     """How a phase trains. batch and length in sequences and tokens; real: share of real text;
-    unit_lr: step of the logarithms of int4's scales."""
+    unit_lr: step of the logarithms of int4's scales. freeze: int4 lanes that change at more than
+    this share of the steps are held (`freezing`), at five times it in the beginning; 0: none."""
 
     steps: int
     batch: int
@@ -36,6 +38,7 @@ class Phase:
     decay: float = 0.01
     seed: int = 1
     unit_lr: float = 0.0
+    freeze: float = 0.0
 
 
 def flatten(weights: Weights) -> tuple[Tensor, ...]:
@@ -50,26 +53,31 @@ def unflatten(flat: tuple[Tensor, ...]) -> Weights:
 Loss = Callable[..., Tensor]
 
 
-def make_loss(model: Decoder, numerics: Numerics, teacher: Weights | None) -> Loss:
-    """loss(batch (b, t + 1), *flatten(weights)), compiled where PyTorch can. With a teacher the
-    target is its distribution, from its exact weights, else the token that follows."""
-    taught = () if teacher is None else flatten(teacher)
+def make_loss(model: Decoder, numerics: Numerics, teacher: Decoder | None) -> Loss:
+    """loss(batch (b, t + 1), *flatten(weights)), compiled where PyTorch can. With a teacher, of
+    any shape, the target is its distribution, from its exact weights, else the token that
+    follows."""
+    shapes = [model.shape] if teacher is None else [model.shape, teacher.shape]
+    with torch.no_grad():
+        taught = () if teacher is None else flatten(teacher.folded())
 
-    def loss(batch: Tensor, tables: Tables, taught: tuple[Tensor, ...], *flat: Tensor) -> Tensor:
-        logits = model(batch[:, :-1], numerics, unflatten(flat), tables).float().flatten(0, 1)
-        if not taught:
+    def loss(
+        batch: Tensor, tables: list[Tables], taught: tuple[Tensor, ...], *flat: Tensor
+    ) -> Tensor:
+        logits = model(batch[:, :-1], numerics, unflatten(flat), tables[0]).float().flatten(0, 1)
+        if teacher is None:
             return F.cross_entropy(logits, batch[:, 1:].flatten())
         with torch.no_grad():
-            target = model(batch[:, :-1], Numerics(), unflatten(taught), tables)
+            target = teacher(batch[:, :-1], Numerics(), unflatten(taught), tables[1])
         return F.cross_entropy(logits, target.float().softmax(-1).flatten(0, 1))
 
     compiled = compile_on_gpu(loss)
-    tables: dict[int, Tables] = {}
+    tables: dict[int, list[Tables]] = {}
 
     def loss_of_batch(batch: Tensor, *flat: Tensor) -> Tensor:
         t = batch.shape[1] - 1
         if t not in tables:
-            tables[t] = make_tables(model.shape, t, batch.device)
+            tables[t] = [make_tables(shape, t, batch.device) for shape in shapes]
         return compiled(batch, tables[t], taught, *flat)
 
     return loss_of_batch
@@ -84,7 +92,7 @@ class Training:
         phase: Phase,
         format: str,
         device: torch.device,
-        teacher: Weights | None = None,
+        teacher: Decoder | None = None,
     ) -> None:
         self.shape, self.phase, self.device = shape, phase, device
         self.format = format
@@ -115,12 +123,17 @@ class Training:
         with torch.autocast("cuda", torch.bfloat16) if cuda else contextlib.nullcontext():
             loss = self.loss(batch, *flatten(self.numerics.weights(self.model.folded())))
         loss.backward()
-        self.optimizer.step(schedule(self.done, self.phase.steps, self.phase.warmup))
+        scale = schedule(self.done, self.phase.steps, self.phase.warmup)
+        if isinstance(self.numerics, Int4Numerics) and self.phase.freeze > 0:
+            self.numerics.watch(self.phase.freeze * (1 + 4 * scale))
+        self.optimizer.step(scale)
         self.optimizer.zero_grad()
         self.done += 1
         return loss.detach()
 
     def save(self, path: Path) -> None:
+        if isinstance(self.numerics, Int4Numerics):
+            self.numerics.settle(self.model)
         state: dict[str, Any] = {
             "shape": self.shape.to_dict(),
             "model": self.model.state_dict(),
@@ -132,6 +145,8 @@ class Training:
         if self.done < self.phase.steps:
             state["optimizer"] = self.optimizer.state()
             state["generator"] = self.generator.get_state()
+            if isinstance(self.numerics, Int4Numerics):
+                state["freezers"] = {n: f.state for n, f in self.numerics.freezers.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(state, path)
 
@@ -145,17 +160,12 @@ class Training:
             if isinstance(self.numerics, Int4Numerics):
                 for name, u in self.numerics.log_units.items():
                     u.data.copy_(state["log_units"][name])
+                for name, freezer in state.get("freezers", {}).items():
+                    self.numerics.freezers[name] = LaneFreezer(freezer["last"])
+                    self.numerics.freezers[name].state = freezer
             if "optimizer" in state:
                 self.optimizer.load_state(state["optimizer"])
                 self.generator.set_state(state["generator"].cpu())
-
-
-def load_weights(path: Path, shape: ModelShape, device: torch.device) -> Weights:
-    """The exact weights of a checkpoint."""
-    model = Decoder(shape).to(device)
-    model.load_state_dict(torch.load(path, map_location=device)["model"])
-    with torch.no_grad():
-        return model.folded()
 
 
 def run(
@@ -176,7 +186,8 @@ def run(
             count = (training.done - 1) % every + 1
             rate = (training.done - first) / (time.time() - start)
             loss, total = total.item() / count, torch.zeros_like(total)
-            log(
-                f"step {training.done} loss {loss:.4f} held-out {held_out():.4f} bits/char, "
-                f"{rate:.1f} steps/s"
-            )
+            line = f"step {training.done} loss {loss:.4f} held-out {held_out():.4f} bits/char, "
+            line += f"{rate:.1f} steps/s"
+            if phase.freeze > 0 and isinstance(training.numerics, Int4Numerics):
+                line += f", {training.numerics.held():.0%} of the lanes held"
+            log(line)
