@@ -33,7 +33,7 @@ bool write_seeds(const std::filesystem::path& folder, const std::vector<Seed>& s
 }
 
 void write_image(const std::filesystem::path& path, mote::WeightFormat weights, bool has_classifier,
-                 const mote::host::LayerAttention& attention = {}) {
+                 const mote::host::LayerAttention& attention = {}, bool has_biases = false) {
   mote::host::CheckpointShape shape;
   shape.dim = 16;
   shape.hidden_dim = 20;
@@ -44,6 +44,8 @@ void write_image(const std::filesystem::path& path, mote::WeightFormat weights, 
   shape.vocab_size = 12;
   shape.context_length = 4;
   shape.has_classifier = has_classifier;
+  shape.has_attention_bias = has_biases;
+  shape.has_output_bias = has_biases;
   mote::host::ConvertOptions options;
   options.weights = weights;
   options.block = 16;
@@ -79,6 +81,7 @@ bool write_image_seeds(const std::filesystem::path& folder) {
               {mote::AttentionKind::sliding_window, 2, 1, {}});
   write_image(folder / "linear.mote", mote::WeightFormat::int4, false,
               {mote::AttentionKind::linear, 0, 0, {60000}});
+  write_image(folder / "biases.mote", mote::WeightFormat::int4, false, {}, true);
   write_shards(folder, folder / "linear.mote");
   return true;
 }

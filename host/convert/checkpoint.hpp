@@ -27,6 +27,7 @@ struct CheckpointShape {
   double rope_base = 10000.0;
   bool has_classifier = false;      // false: the token embedding serves
   bool has_attention_bias = false;  // bq, bk and bv exist
+  bool has_output_bias = false;     // bo exists
   /// What divides the RoPE frequency of each pair of lanes. // (head_size / 2); empty: all 1
   std::vector<double> rope_factors = {};
   /// Positions that a layer sees, the present one included; 0: all. // (n_layers); empty: all 0
@@ -52,8 +53,9 @@ enum class TensorName : std::uint8_t {
   bq,               // (1, n_heads * head_size)     where has_attention_bias
   bk,               // (1, n_kv_heads * head_size)
   bv,               // (1, n_kv_heads * head_size)
+  bo,               // (1, dim)                     where has_output_bias
 };
-inline constexpr std::size_t kTensorNameCount = 15;
+inline constexpr std::size_t kTensorNameCount = 16;
 
 /// A foreign model file. A reader validates everything that the file says of sizes when it is
 /// constructed, and throws `Error` that names the file and what was expected.

@@ -14,7 +14,7 @@ namespace {
 // In the order of TensorName.
 constexpr std::array<std::string_view, kTensorNameCount> kTensorNames = {
     "token_embedding", "classifier", "final_norm", "attention_norm", "wq", "wk", "wv", "wo",
-    "ffn_norm",        "w_gate",     "w_up",       "w_down",         "bq", "bk", "bv"};
+    "ffn_norm",        "w_gate",     "w_up",       "w_down",         "bq", "bk", "bv", "bo"};
 
 void check_rope_factors(std::string_view where, const CheckpointShape& shape) {
   if (shape.rope_factors.empty()) return;
@@ -89,6 +89,8 @@ TensorExtent tensor_extent(const CheckpointShape& shape, TensorName tensor) {
     case TensorName::bk:
     case TensorName::bv:
       return {1, kv_dim};
+    case TensorName::bo:
+      return {1, dim};
   }
   return {};
 }
@@ -104,11 +106,13 @@ bool is_norm(TensorName tensor) {
 }
 
 bool is_bias(TensorName tensor) {
-  return tensor == TensorName::bq || tensor == TensorName::bk || tensor == TensorName::bv;
+  return tensor == TensorName::bq || tensor == TensorName::bk || tensor == TensorName::bv ||
+         tensor == TensorName::bo;
 }
 
 bool has_tensor(const CheckpointShape& shape, TensorName tensor) {
   if (tensor == TensorName::classifier) return shape.has_classifier;
+  if (tensor == TensorName::bo) return shape.has_output_bias;
   return !is_bias(tensor) || shape.has_attention_bias;
 }
 

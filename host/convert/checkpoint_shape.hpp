@@ -36,7 +36,7 @@ bool belongs_to_layer(TensorName tensor);
 /// True for the three kinds of gains.
 bool is_norm(TensorName tensor);
 
-/// True for bq, bk and bv.
+/// True for bq, bk, bv and bo.
 bool is_bias(TensorName tensor);
 /// False for the classifier and the biases of a shape that says it has none.
 bool has_tensor(const CheckpointShape& shape, TensorName tensor);

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -46,35 +45,15 @@ std::vector<float> read_gains(const Checkpoint& checkpoint, const PlannedSection
 TensorSource make_source(const Checkpoint& checkpoint, const PlannedSection& planned) {
   TensorSource source;
   source.label = tensor_label(planned.tensor, planned.tensor_layer);
-  source.rows = planned.section.rows;
-  source.columns = planned.section.columns;
+  const TensorExtent extent = tensor_extent(checkpoint.shape(), planned.tensor);
+  source.rows = static_cast<std::uint32_t>(extent.rows);
+  source.columns = static_cast<std::uint32_t>(extent.columns);
   source.read_row = [&checkpoint, &planned, gains = read_gains(checkpoint, planned)](
                         std::span<float> out, std::uint32_t row) {
     checkpoint.read_row(out, planned.tensor, planned.tensor_layer, row);
     for (std::size_t i = 0; i < gains.size(); ++i) out[i] *= gains[i];
   };
   return source;
-}
-
-/// The engine adds no biases: with any but zeros the image would give other
-/// tokens.
-void refuse_bias(const Checkpoint& checkpoint, TensorName tensor, std::uint32_t layer) {
-  std::vector<float> bias(tensor_extent(checkpoint.shape(), tensor).columns);
-  checkpoint.read_row(bias, tensor, layer, 0);
-  if (std::all_of(bias.begin(), bias.end(), [](float value) { return value == 0; })) return;
-  throw Error(
-      fmt::format("the model has biases ({}), which are not supported yet; supported: "
-                  "models without, or whose biases are all zero",
-                  tensor_label(tensor, layer)));
-}
-
-void refuse_biases(const Checkpoint& checkpoint) {
-  if (!checkpoint.shape().has_attention_bias) return;
-  for (std::uint32_t layer = 0; layer < checkpoint.shape().n_layers; ++layer) {
-    for (const TensorName tensor : {TensorName::bq, TensorName::bk, TensorName::bv}) {
-      refuse_bias(checkpoint, tensor, layer);
-    }
-  }
 }
 
 TensorReport make_report(const PlannedSection& planned, const RoundingError& error) {
@@ -94,7 +73,9 @@ class RowCounter {
  public:
   RowCounter(const std::vector<PlannedSection>& plan, const ConvertProgress& progress)
       : progress_(progress) {
-    for (const PlannedSection& planned : plan) rows_total_ += planned.section.rows;
+    for (const PlannedSection& planned : plan) {
+      if (planned.section.format != WeightFormat::raw) rows_total_ += planned.section.rows;
+    }
   }
   void count_row() {
     ++rows_done_;
@@ -107,9 +88,14 @@ class RowCounter {
   std::uint64_t rows_total_ = 0;
 };
 
-EncodedTensor encode_tensor(const TensorSource& source, const Section& section,
-                            RowCounter& counter) {
-  if (section.format == WeightFormat::raw) return encode_gains(source);
+EncodedTensor encode_tensor(const TensorSource& source, const PlannedSection& planned,
+                            const ModelConfig& config, RowCounter& counter) {
+  const Section& section = planned.section;
+  if (is_norm(planned.tensor)) return encode_gains(source);
+  if (planned.tensor == TensorName::bo) {
+    return encode_biases(source, static_cast<int>(config.residual_fraction_bits));
+  }
+  if (is_bias(planned.tensor)) return encode_biases(source, kProjectionFractionBits);
   return encode_matrix(source, section.format, section.block, [&] { counter.count_row(); });
 }
 
@@ -123,7 +109,6 @@ ConvertReport convert_checkpoint(const std::string& out_path, const Checkpoint& 
     throw Error(fmt::format("the tokenizer has {} tokens, the model's vocab_size is {}",
                             vocabulary.entries.size(), config.vocab_size));
   }
-  refuse_biases(checkpoint);
   const std::vector<PlannedSection> plan = plan_sections(checkpoint, config, vocabulary, options);
   std::vector<Section> sections;
   for (const PlannedSection& planned : plan) sections.push_back(planned.section);
@@ -138,7 +123,7 @@ ConvertReport convert_checkpoint(const std::string& out_path, const Checkpoint& 
       continue;
     }
     const EncodedTensor encoded =
-        encode_tensor(make_source(checkpoint, planned), planned.section, counter);
+        encode_tensor(make_source(checkpoint, planned), planned, config, counter);
     writer.write(encoded.bytes, encoded.exponent);
     checkpoint.release_pages();
     report.tensors.push_back(make_report(planned, encoded.error));

@@ -172,4 +172,23 @@ EncodedTensor encode_gains(const TensorSource& source) {
   return result;
 }
 
+EncodedTensor encode_biases(const TensorSource& source, int fraction_bits) {
+  std::vector<float> biases(source.columns);
+  read_finite_row(biases, source, 0);
+  EncodedTensor result;
+  result.bytes.resize(sizeof(std::int32_t) * biases.size());
+  for (std::size_t i = 0; i < biases.size(); ++i) {
+    const double value = std::floor(std::ldexp(double{biases[i]}, fraction_bits) + 0.5);
+    if (value < -0x1p31 || value >= 0x1p31) {
+      const double limit = std::ldexp(1.0, 31 - fraction_bits);
+      throw Error(fmt::format("{}: value {} is {}, must be at least {} and below {}", source.label,
+                              i, biases[i], -limit, limit));
+    }
+    store_u32(result.bytes.data() + sizeof(std::int32_t) * i,
+              static_cast<std::uint32_t>(static_cast<std::int32_t>(value)));
+    result.error.add(biases[i], std::ldexp(value, -fraction_bits));
+  }
+  return result;
+}
+
 }  // namespace mote::host

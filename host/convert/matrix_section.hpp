@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes of weight and gain sections, made from the rows of a checkpoint (SPEC.md, "Matrices",
-// "Gains and frequencies").
+// The bytes of weight, gain and bias sections, made from the rows of a checkpoint (SPEC.md,
+// "Matrices", "Gains and frequencies", "Biases").
 #pragma once
 
 #include <cstdint>
@@ -47,5 +47,9 @@ EncodedTensor encode_matrix(const TensorSource& source, WeightFormat format, std
 
 /// Rounds a single row of gains to i16 with an exponent that puts the largest in [2^14, 2^15).
 EncodedTensor encode_gains(const TensorSource& source);
+
+/// Rounds a single row of biases to i32 in units of 2^-fraction_bits. Throws `Error` that names the
+/// tensor where one is not finite, or too large for that.
+EncodedTensor encode_biases(const TensorSource& source, int fraction_bits);
 
 }  // namespace mote::host

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -31,11 +32,16 @@ constexpr TensorSection kLayerTensors[] = {
     {SectionKind::w_down, TensorName::w_down},
 };
 
-/// Lists the sections with their sizes before any weight is read.
+constexpr TensorSection kLayerBiases[] = {{SectionKind::bq, TensorName::bq},
+                                          {SectionKind::bk, TensorName::bk},
+                                          {SectionKind::bv, TensorName::bv},
+                                          {SectionKind::bo, TensorName::bo}};
+
+/// Lists the sections with their sizes before any matrix is read.
 class Planner {
  public:
   Planner(const Checkpoint& checkpoint, const ModelConfig& config, const ConvertOptions& options)
-      : shape_(checkpoint.shape()), config_(config), options_(options) {}
+      : checkpoint_(checkpoint), shape_(checkpoint.shape()), config_(config), options_(options) {}
 
   void add_bytes(SectionKind kind, std::vector<std::uint8_t> bytes, std::uint32_t columns = 0,
                  std::uint32_t layer = 0) {
@@ -56,6 +62,9 @@ class Planner {
     for (std::uint32_t layer = 0; layer < shape_.n_layers; ++layer) {
       for (const TensorSection& entry : kLayerTensors) add_tensor(entry, layer);
       add_attention(layer);
+      for (const TensorSection& entry : kLayerBiases) {
+        if (has_biases(entry.tensor, layer)) add_tensor(entry, layer);
+      }
     }
   }
 
@@ -69,6 +78,14 @@ class Planner {
     if (!bytes.empty()) add_bytes(SectionKind::attention, std::move(bytes), 0, layer + 1);
   }
 
+  /// Biases that are all zero have no section.
+  bool has_biases(TensorName tensor, std::uint32_t layer) const {
+    if (!has_tensor(shape_, tensor)) return false;
+    std::vector<float> biases(tensor_extent(shape_, tensor).columns);
+    checkpoint_.read_row(biases, tensor, layer, 0);
+    return std::any_of(biases.begin(), biases.end(), [](float bias) { return bias != 0; });
+  }
+
   void add_tensor(const TensorSection& entry, std::uint32_t layer) {
     const TensorExtent extent = tensor_extent(shape_, entry.tensor);
     PlannedSection planned;
@@ -78,7 +95,10 @@ class Planner {
     section.kind = entry.kind;
     if (belongs_to_layer(entry.tensor)) section.layer = static_cast<std::uint16_t>(layer + 1);
     section.columns = static_cast<std::uint32_t>(extent.columns);
-    if (is_norm(entry.tensor)) {
+    if (is_bias(entry.tensor)) {
+      section.rows = std::exchange(section.columns, 0);
+      set_bytes(planned, extent.columns * sizeof(std::int32_t));
+    } else if (is_norm(entry.tensor)) {
       set_bytes(planned, extent.columns * sizeof(std::int16_t));
     } else {
       const std::uint32_t block =
@@ -99,6 +119,7 @@ class Planner {
     planned.section.bytes = static_cast<std::uint32_t>(bytes);
   }
 
+  const Checkpoint& checkpoint_;
   CheckpointShape shape_;
   ModelConfig config_;
   const ConvertOptions& options_;

@@ -34,6 +34,7 @@ constexpr std::array kLayerTensors = {
     TensorSpelling{".attn_q.bias", TensorName::bq},
     TensorSpelling{".attn_k.bias", TensorName::bk},
     TensorSpelling{".attn_v.bias", TensorName::bv},
+    TensorSpelling{".attn_output.bias", TensorName::bo},
 };
 
 bool has_own_head(const GgufFile& file) {

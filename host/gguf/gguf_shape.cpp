@@ -150,6 +150,7 @@ GgufModel read_gguf_model(const GgufFile& file) {
   }
   shape.rope_base = reader.real_or("rope.freq_base", 10000);
   shape.has_attention_bias = file.find_tensor("blk.0.attn_q.bias") != nullptr;
+  shape.has_output_bias = file.find_tensor("blk.0.attn_output.bias") != nullptr;
   check_shape(file.path(), shape);
   shape.rope_factors = read_gguf_rope_factors(file, model.architecture, shape.head_size);
   shape.layer_windows = read_windows(file, reader, shape);

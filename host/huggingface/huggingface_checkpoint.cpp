@@ -17,6 +17,7 @@ namespace {
 constexpr std::string_view kHead = "lm_head.weight";
 constexpr std::string_view kEmbedding = "model.embed_tokens.weight";
 constexpr std::string_view kFirstBias = "model.layers.0.self_attn.q_proj.bias";
+constexpr std::string_view kFirstOutputBias = "model.layers.0.self_attn.o_proj.bias";
 // RoPE's frequencies, which older files keep as a tensor, follow from the configuration.
 constexpr std::string_view kFrequencies = ".self_attn.rotary_emb.inv_freq";
 
@@ -38,6 +39,7 @@ constexpr std::array kLayerTensors = {
     TensorSpelling{".self_attn.q_proj.bias", TensorName::bq},
     TensorSpelling{".self_attn.k_proj.bias", TensorName::bk},
     TensorSpelling{".self_attn.v_proj.bias", TensorName::bv},
+    TensorSpelling{".self_attn.o_proj.bias", TensorName::bo},
 };
 
 const SafeTensor* find_tensor(std::span<const SafetensorsFile> files, std::string_view name) {
@@ -66,6 +68,7 @@ HuggingfaceModel read_model(std::span<const std::uint8_t> config, const std::str
   HuggingfaceModel model = read_huggingface_model(JsonReader(json, path));
   model.shape.has_classifier = has_own_head(model, files);
   model.shape.has_attention_bias = find_tensor(files, kFirstBias) != nullptr;
+  model.shape.has_output_bias = find_tensor(files, kFirstOutputBias) != nullptr;
   return model;
 }
 

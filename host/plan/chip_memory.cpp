@@ -58,8 +58,9 @@ ChipMemory chip_memory(const Image& image, const RunConfig& run, const Slice& sl
   for (std::uint32_t i = 0; i < image.section_count(); ++i) {
     const Section section = image.section(i);
     if (section.kind == SectionKind::final_norm) memory.weight_bytes += section.bytes;
-    if (section.format == WeightFormat::raw) continue;
     const std::uint32_t rows = held_row_count(section.kind, section.layer, image.config(), slice);
+    if (is_bias(section.kind)) memory.weight_bytes += rows * sizeof(std::int32_t);
+    if (section.format == WeightFormat::raw) continue;
     memory.weight_bytes +=
         matrix_layout(rows, section.columns, section.block, section.format).bytes;
   }

@@ -30,7 +30,7 @@ class ClusterCut {
 };
 
 struct ChipMemory {
-  std::uint64_t weight_bytes = 0;  // matrices with their scales, and the gains of the final norm
+  std::uint64_t weight_bytes = 0;  // matrices with their scales, biases, gains of the final norm
   std::uint64_t state_bytes = 0;   // KV cache, or sums; part of the arena
   std::uint64_t arena_bytes = 0;
 

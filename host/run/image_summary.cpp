@@ -42,12 +42,21 @@ const char* kind_name(SectionKind kind) {
       return "w_down";
     case SectionKind::attention:
       return "attention";
+    case SectionKind::bq:
+      return "bq";
+    case SectionKind::bk:
+      return "bk";
+    case SectionKind::bv:
+      return "bv";
+    case SectionKind::bo:
+      return "bo";
   }
   return "unknown";
 }
 
-bool is_gain(SectionKind kind) {
-  return kind == SectionKind::final_norm;
+/// Weights that are no matrix: gains, whose number is that of columns, and biases, one a row.
+bool is_vector(SectionKind kind) {
+  return kind == SectionKind::final_norm || is_bias(kind);
 }
 
 }  // namespace
@@ -76,10 +85,10 @@ ImageSummary summarize(const Image& image) {
   for (std::uint32_t i = 0; i < image.section_count(); ++i) {
     const Section section = image.section(i);
     if (section.kind == SectionKind::tokenizer) summary.tokenizer_bytes = section.bytes;
-    if (section.format == WeightFormat::raw && !is_gain(section.kind)) continue;
+    if (section.format == WeightFormat::raw && !is_vector(section.kind)) continue;
     summary.weight_bytes += section.bytes;
-    if (is_gain(section.kind)) {
-      summary.parameters += section.columns;
+    if (is_vector(section.kind)) {
+      summary.parameters += section.rows + section.columns;
     } else {
       summary.parameters += std::uint64_t{section.rows} * section.columns;
     }

@@ -17,11 +17,11 @@ std::string section_name(const Section& section);
 std::string format_name(WeightFormat format);
 
 struct ImageSummary {
-  std::uint64_t parameters = 0;    // weights and gains
-  std::uint64_t weight_bytes = 0;  // of matrices and gains, scales included
+  std::uint64_t parameters = 0;    // weights, biases and gains
+  std::uint64_t weight_bytes = 0;  // of matrices, biases and gains, scales included
   std::uint64_t tokenizer_bytes = 0;
-  /// Bytes of weights and scales that decoding one token reads: every matrix once, one row of the
-  /// embedding, and the classifier. Keys and values come on top.
+  /// Bytes of weights and scales that decoding one token reads: every matrix and bias once, one row
+  /// of the embedding, and the classifier. Keys and values come on top.
   std::uint64_t bytes_per_token = 0;
 };
 ImageSummary summarize(const Image& image);

@@ -34,7 +34,7 @@ std::vector<Range> rows_of_slice(SectionKind kind, std::uint32_t layer, const Mo
                                  const Slice& slice) {
   const HeadSet& heads = slice.heads;
   const std::uint32_t group = config.heads_per_kv_head();
-  switch (kind) {
+  switch (is_bias(kind) ? biased_kind(kind) : kind) {
     case SectionKind::token_embedding:
     case SectionKind::classifier:
       return {slice.vocabulary};

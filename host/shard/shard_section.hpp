@@ -11,8 +11,8 @@
 
 namespace mote::host {
 
-/// Rows of the whole model's matrix of `kind` that a chip with `slice` holds, rising; `layer`
-/// counts from 1, 0 for the embedding and the classifier. Empty for what is no matrix.
+/// Rows of the whole model's matrix, or biases, of `kind` that a chip with `slice` holds, rising;
+/// `layer` counts from 1, 0 for the embedding and the classifier. Empty for what is no matrix.
 std::vector<Range> rows_of_slice(SectionKind kind, std::uint32_t layer, const ModelConfig& config,
                                  const Slice& slice);
 

@@ -44,11 +44,18 @@ Bytes cut_attention(const Image& whole, std::uint32_t layer, const HeadSet& head
   return out;
 }
 
+bool has_rows(const Section& section) {
+  return is_matrix(section) || is_bias(section.kind);
+}
+
 Section cut_section(const Section& whole, const ModelConfig& config, const Slice& slice) {
   Section section = whole;
   section.rows = held_row_count(whole.kind, whole.layer, config, slice);
-  section.bytes = static_cast<std::uint32_t>(
-      matrix_layout(section.rows, section.columns, section.block, section.format).bytes);
+  section.bytes =
+      is_bias(whole.kind)
+          ? section.rows * static_cast<std::uint32_t>(sizeof(std::int32_t))
+          : static_cast<std::uint32_t>(
+                matrix_layout(section.rows, section.columns, section.block, section.format).bytes);
   return section;
 }
 
@@ -72,7 +79,7 @@ std::vector<ShardSection> plan_shard(const Image& whole, const ShardInfo& shard)
                                         cut_attention(whole, section.layer, shard.slice.heads)));
     } else {
       plan.push_back(
-          {is_matrix(section) ? cut_section(section, whole.config(), shard.slice) : section, {}});
+          {has_rows(section) ? cut_section(section, whole.config(), shard.slice) : section, {}});
     }
   }
   std::ranges::sort(plan, {}, [](const ShardSection& part) {
@@ -104,12 +111,25 @@ Bytes cut_matrix(const MatrixView& matrix, const Section& section, const std::ve
   return out;
 }
 
+/// The biases of the rows in `rows`.
+Bytes cut_biases(const std::int32_t* biases, const Section& section,
+                 const std::vector<Range>& rows) {
+  Bytes out(section.bytes);
+  std::uint8_t* place = out.data();
+  for (const Range& range : rows) {
+    append(place, biases + range.first, range.count * sizeof(std::int32_t));
+  }
+  return out;
+}
+
 Bytes section_contents(const Image& whole, const ShardSection& part, const Slice& slice) {
   const Section& section = part.section;
   if (!part.bytes.empty()) return part.bytes;
-  if (is_matrix(section)) {
-    return cut_matrix(whole.matrix(section.kind, section.layer), section,
-                      rows_of_slice(section.kind, section.layer, whole.config(), slice));
+  if (has_rows(section)) {
+    const auto rows = rows_of_slice(section.kind, section.layer, whole.config(), slice);
+    return is_matrix(section)
+               ? cut_matrix(whole.matrix(section.kind, section.layer), section, rows)
+               : cut_biases(whole.biases(biased_kind(section.kind), section.layer), section, rows);
   }
   const auto bytes = whole.section_bytes(section.kind, section.layer);
   return {bytes.begin(), bytes.end()};
@@ -124,7 +144,7 @@ Bytes read_hash(const std::string& path) {
 
 void count_section(ShardReport& report, const Section& section) {
   if (section.kind == SectionKind::tokenizer) report.tokenizer_bytes = section.bytes;
-  if (is_matrix(section) || section.kind == SectionKind::final_norm) {
+  if (has_rows(section) || section.kind == SectionKind::final_norm) {
     report.weight_bytes += section.bytes;
   }
 }

@@ -13,7 +13,7 @@ namespace mote::host {
 
 struct ShardReport {
   std::uint64_t image_bytes = 0;
-  std::uint64_t weight_bytes = 0;     // of matrices and gains, scales included
+  std::uint64_t weight_bytes = 0;     // of matrices, biases and gains, scales included
   std::uint64_t tokenizer_bytes = 0;  // 0: no tokenizer
   std::vector<std::uint8_t> hash;     // (32) content hash of the shard
 };

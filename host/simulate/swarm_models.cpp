@@ -26,7 +26,7 @@ struct SwarmModel {
 };
 
 /// Rows, heads and layers that fill no block; int8 and int4; layers of every kind; a classifier
-/// that is the embedding, and one of its own.
+/// that is the embedding, and one of its own; biases.
 std::vector<SwarmModel> swarm_models() {
   CheckpointShape shape;
   shape.context_length = 48;
@@ -43,9 +43,14 @@ std::vector<SwarmModel> swarm_models() {
     shape.has_classifier = has_classifier;
     return shape;
   };
+  const auto with_biases = [](CheckpointShape biased) {
+    biased.has_attention_bias = true;
+    biased.has_output_bias = true;
+    return biased;
+  };
   return {
       {make(32, 72, 2, 4, 2, 8, 40, false)},
-      {make(50, 67, 1, 6, 3, 8, 33, true), WeightFormat::int4},
+      {with_biases(make(50, 67, 1, 6, 3, 8, 33, true)), WeightFormat::int4},
       {make(4, 6, 2, 2, 1, 2, 5, true)},
       {make(32, 90, 5, 4, 4, 8, 31, false)},
       {make(64, 48, 2, 8, 2, 8, 29, false),

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "convert/checkpoint_shape.hpp"
 #include "mote/sampler.hpp"
 #include "mote/scale.hpp"
 
@@ -44,8 +45,11 @@ void SyntheticCheckpoint::read_row(std::span<float> out, TensorName tensor, std:
   Pcg32 random(mix(mix(mix(seed_ ^ static_cast<std::uint64_t>(tensor)) ^ layer) ^ row));
   const bool is_gain = tensor == TensorName::final_norm || tensor == TensorName::attention_norm ||
                        tensor == TensorName::ffn_norm;
-  // The standard deviation of `bell` is about 36 = 2^5.2; a row of n weights gets 1 / sqrt(n).
-  const int exponent = is_gain ? -8 : -5 - (significant_bits(out.size()) - 1) / 2;
+  // The standard deviation of `bell` is about 36 = 2^5.2; a row of n weights gets 1 / sqrt(n), and
+  // biases are as large as what they are added to.
+  const int exponent = is_gain           ? -8
+                       : is_bias(tensor) ? -5
+                                         : -5 - (significant_bits(out.size()) - 1) / 2;
   for (float& value : out) {
     value = std::ldexp(static_cast<float>(bell(random)), exponent) + (is_gain ? 1.0F : 0.0F);
   }

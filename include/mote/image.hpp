@@ -48,7 +48,29 @@ enum class SectionKind : std::uint16_t {
   w_up = 23,
   w_down = 24,
   attention = 25,  // absent where the layer is causal
+  bq = 26,         // biases of wq, wk, wv and wo; absent where there are none
+  bk = 27,
+  bv = 28,
+  bo = 29,
 };
+
+/// bq, bk, bv and bo follow one another as wq, wk, wv and wo do.
+constexpr bool is_bias(SectionKind kind) {
+  return kind >= SectionKind::bq && kind <= SectionKind::bo;
+}
+inline constexpr unsigned kBiasKindStep = 9;
+/// The kind of the biases that belong to a matrix of kind wq, wk, wv or wo; and back.
+constexpr SectionKind bias_kind(SectionKind matrix) {
+  return static_cast<SectionKind>(static_cast<unsigned>(matrix) + kBiasKindStep);
+}
+constexpr SectionKind biased_kind(SectionKind bias) {
+  return static_cast<SectionKind>(static_cast<unsigned>(bias) - kBiasKindStep);
+}
+static_assert(bias_kind(SectionKind::wq) == SectionKind::bq);
+static_assert(biased_kind(SectionKind::bo) == SectionKind::wo);
+
+/// Fraction bits of bq, bk and bv, and of the projections that they are added to: range +-2048.
+inline constexpr int kProjectionFractionBits = 20;
 
 /// One row of the section table, decoded.
 struct Section {
@@ -131,6 +153,10 @@ class Image {
   /// classifier is the token embedding where the image has no other.
   MatrixView matrix(SectionKind kind, std::uint32_t layer = 0) const;
   GainsView gains(SectionKind kind, std::uint32_t layer = 0) const;
+  /// What is added to each row of the matrix of `kind`, one of wq, wk, wv (in units of
+  /// 2^-kProjectionFractionBits) and wo (in the unit of the residual stream); null where nothing
+  /// is. `layer` counts from 1. // (rows of the matrix)
+  const std::int32_t* biases(SectionKind kind, std::uint32_t layer) const;
   /// How a layer attends; `layer` counts from 1. The decays are those of the K/V heads that the
   /// image holds.
   LayerAttentionConfig layer_attention(std::uint32_t layer) const;

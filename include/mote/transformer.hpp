@@ -133,15 +133,19 @@ class Transformer {
   const Slice& slice() const { return slice_; }
 
  private:
+  struct Projection {
+    MatrixView weights;
+    const std::int32_t* biases = nullptr;  // (rows) in the unit of the product; null for none
+  };
   struct HeadProjections {
-    MatrixView query;
-    MatrixView key;
-    MatrixView value;
+    Projection query;
+    Projection key;
+    Projection value;
   };
 
   void lay_out(Arena& arena);
   void fill_decays();
-  MatrixView layer_matrix(SectionKind kind) const { return image_.matrix(kind, phase_.layer + 1); }
+  Projection layer_projection(SectionKind kind) const;
   std::span<std::int32_t> residual(std::uint32_t index);
   Range residual_lanes() const;
 
@@ -156,13 +160,15 @@ class Transformer {
   void attend_head(LayerAttention& attention, const HeadProjections& weights, std::uint32_t head,
                    std::uint32_t index);
   void compute_hidden();
-  void add_projection(const MatrixView& matrix, const BlockVectors& input);
+  void add_projection(const Projection& projection, const BlockVectors& input);
 
   void take_input(const BlockVectors& vectors, std::uint32_t positions);
   void take_normalized_input(Range positions);
   void apply_final_gains();
   ActivationView input_view(std::uint32_t index) const;
-  std::span<std::int32_t> project_head(const MatrixView& matrix, std::uint32_t local_head,
+  void project(std::span<std::int32_t> out, const Projection& projection, std::uint32_t row,
+               std::uint32_t index, int fraction_bits);
+  std::span<std::int32_t> project_head(const Projection& projection, std::uint32_t local_head,
                                        std::uint32_t index);
   std::span<std::int64_t> turn_head(std::span<const std::int32_t> lanes, std::uint32_t position);
   std::span<std::int64_t> widen(std::span<const std::int32_t> lanes);

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "base/assert.hpp"
+#include "base/bytes.hpp"
 #include "base/crc32.hpp"
 #include "model/image_shard.hpp"
 #include "model/image_validate.hpp"
@@ -11,8 +12,14 @@
 namespace mote {
 namespace {
 
+/// The first four bytes of an entry, which the table is sorted by.
 constexpr std::uint32_t section_key(SectionKind kind, std::uint32_t layer) {
   return layer << 16 | static_cast<std::uint32_t>(kind);
+}
+
+std::span<const std::uint8_t> section_entry(std::span<const std::uint8_t> image,
+                                            std::uint32_t index) {
+  return image.subspan(kImageHeaderBytes + std::size_t{index} * kSectionEntryBytes);
 }
 
 /// In 64 bits, so that no size of a damaged image wraps on a 32-bit chip.
@@ -66,8 +73,7 @@ std::span<const std::uint8_t, 32> Image::content_hash() const {
 
 Section Image::section(std::uint32_t index) const {
   MOTE_ASSERT(index < section_count_);
-  return decode_section(
-      bytes_.subspan(kImageHeaderBytes + std::size_t{index} * kSectionEntryBytes));
+  return decode_section(section_entry(bytes_, index));
 }
 
 bool Image::find(Section& section, SectionKind kind, std::uint32_t layer) const {
@@ -76,13 +82,13 @@ bool Image::find(Section& section, SectionKind kind, std::uint32_t layer) const 
   std::uint32_t last = section_count_;
   while (first < last) {
     const std::uint32_t middle = first + (last - first) / 2;
-    const Section candidate = this->section(middle);
-    const std::uint32_t candidate_key = section_key(candidate.kind, candidate.layer);
-    if (candidate_key == key) {
-      section = candidate;
+    const auto entry = section_entry(bytes_, middle);
+    const auto candidate = load<std::uint32_t>(entry, 0);
+    if (candidate == key) {
+      section = decode_section(entry);
       return true;
     }
-    if (candidate_key < key) {
+    if (candidate < key) {
       first = middle + 1;
     } else {
       last = middle;
@@ -123,6 +129,10 @@ GainsView Image::gains(SectionKind kind, std::uint32_t layer) const {
   const bool found = find(section, kind, layer);
   MOTE_ASSERT(found);
   return {reinterpret_cast<const std::int16_t*>(bytes_.data() + section.offset), section.exponent};
+}
+
+const std::int32_t* Image::biases(SectionKind kind, std::uint32_t layer) const {
+  return reinterpret_cast<const std::int32_t*>(section_bytes(bias_kind(kind), layer).data());
 }
 
 LayerAttentionConfig Image::layer_attention(std::uint32_t layer) const {

@@ -101,7 +101,7 @@ Status decode_shard(ShardInfo& shard, const Image& image) {
 
 std::uint32_t held_row_count(SectionKind kind, std::uint32_t layer, const ModelConfig& config,
                              const Slice& held) {
-  switch (kind) {
+  switch (is_bias(kind) ? biased_kind(kind) : kind) {
     case SectionKind::token_embedding:
     case SectionKind::classifier:
       return held.vocabulary.count;

@@ -38,8 +38,8 @@ constexpr Range rows_of_blocks(const Range& blocks, std::uint32_t block, std::ui
   return {first, std::min<std::uint32_t>(blocks.end() * block, rows) - first};
 }
 
-/// Rows that the matrix of `kind` has where `held` is held; `layer` counts from 1, 0 for the
-/// embedding and the classifier. 0 for what is no matrix.
+/// Rows that the matrix of `kind`, or biases that the section of `kind` has where `held` is held;
+/// `layer` counts from 1, 0 for the embedding and the classifier. 0 for all other kinds.
 std::uint32_t held_row_count(SectionKind kind, std::uint32_t layer, const ModelConfig& config,
                              const Slice& held);
 

@@ -56,7 +56,7 @@ Status check_header(std::uint32_t& section_count, std::span<const std::uint8_t> 
 struct Expected {
   std::uint32_t columns = 0;
   std::uint32_t block = 0;          // 0: not a matrix
-  std::uint32_t element_bytes = 0;  // raw arrays of `columns` elements; 0: free size
+  std::uint32_t element_bytes = 0;  // raw arrays of rows + columns elements; 0: free size
 };
 
 bool expected_section(Expected& expected, SectionKind kind, const ModelConfig& c) {
@@ -73,6 +73,12 @@ bool expected_section(Expected& expected, SectionKind kind, const ModelConfig& c
       return true;
     case SectionKind::final_norm:
       expected = {c.dim, 0, 2};
+      return true;
+    case SectionKind::bq:
+    case SectionKind::bk:
+    case SectionKind::bv:
+    case SectionKind::bo:
+      expected = {0, 0, 4};
       return true;
     case SectionKind::token_embedding:
     case SectionKind::classifier:
@@ -110,15 +116,17 @@ bool has_valid_attention(std::span<const std::uint8_t> section, std::uint32_t kv
                      [](std::uint32_t decay) { return decay >= 1 && decay <= (1U << 16); });
 }
 
-bool has_expected_shape(const Section& section, const Image& image) {
-  Expected expected;
-  if (!expected_section(expected, section.kind, image.config())) return false;
-  const std::uint32_t rows =
-      held_row_count(section.kind, section.layer, image.config(), image.held());
-  if (section.rows != rows || section.columns != expected.columns ||
-      section.block != expected.block) {
-    return false;
-  }
+// Config, metadata, tokenizer, rope_frequencies, token_embedding and final_norm; the matrices.
+constexpr std::uint32_t kDemandedOfModel = 6;
+constexpr std::uint32_t kDemandedOfLayer = 7;
+
+bool may_be_absent(SectionKind kind, bool is_shard) {
+  return kind >= SectionKind::attention || kind == SectionKind::classifier ||
+         kind == SectionKind::shard || (is_shard && kind == SectionKind::tokenizer);
+}
+
+/// Of a section that has the right rows and columns.
+bool has_expected_size(const Section& section, const Expected& expected) {
   if (expected.block != 0) {
     const bool is_weight =
         section.format == WeightFormat::int8 || section.format == WeightFormat::int4;
@@ -129,7 +137,24 @@ bool has_expected_shape(const Section& section, const Image& image) {
   const bool is_gain = expected.element_bytes == sizeof(std::int16_t);
   if (section.format != WeightFormat::raw || (!is_gain && section.exponent != 0)) return false;
   return expected.element_bytes == 0 ||
-         section.bytes == std::uint64_t{expected.columns} * expected.element_bytes;
+         section.bytes == (std::uint64_t{section.rows} + section.columns) * expected.element_bytes;
+}
+
+/// A section of a kind and layer that there may be has the shape and size of its kind.
+Status check_shape(const Section& section, const Image& image) {
+  const bool is_of_model = section.kind < SectionKind::wq;
+  Expected expected;
+  if (is_of_model != (section.layer == 0) || section.layer > image.config().n_layers ||
+      !expected_section(expected, section.kind, image.config())) {
+    return Status::image_bad_section_table;
+  }
+  const std::uint32_t rows =
+      held_row_count(section.kind, section.layer, image.config(), image.held());
+  if (section.rows != rows || section.columns != expected.columns ||
+      section.block != expected.block) {
+    return Status::image_bad_shape;
+  }
+  return has_expected_size(section, expected) ? Status::ok : Status::image_bad_shape;
 }
 
 }  // namespace
@@ -207,36 +232,21 @@ LayerAttentionConfig decode_attention(std::span<const std::uint8_t> section) {
 }
 
 Status check_sections(const Image& image) {
-  constexpr std::array kOnce = {SectionKind::config, SectionKind::metadata,
-                                SectionKind::rope_frequencies, SectionKind::token_embedding,
-                                SectionKind::final_norm};
-  constexpr std::array kPerLayer = {SectionKind::wq,    SectionKind::wk,     SectionKind::wv,
-                                    SectionKind::wo,    SectionKind::w_gate, SectionKind::w_up,
-                                    SectionKind::w_down};
-  Section section;
-  const bool has_tokenizer = image.find(section, SectionKind::tokenizer, 0);
-  if (!has_tokenizer && !image.is_shard()) return Status::image_section_missing;
-  std::size_t optional = (has_tokenizer ? 1 : 0) + (image.is_shard() ? 1 : 0) +
-                         (image.find(section, SectionKind::classifier, 0) ? 1 : 0);
-  for (const SectionKind kind : kOnce) {
-    if (!image.find(section, kind, 0)) return Status::image_section_missing;
-  }
+  // All are different, so that the demanded ones are there when their number is right.
+  std::uint32_t demanded =
+      kDemandedOfModel - (image.is_shard() ? 1 : 0) + kDemandedOfLayer * image.config().n_layers;
   const std::uint32_t kv_heads = image.held().heads.kv_count(image.config().heads_per_kv_head());
-  for (std::uint32_t layer = 1; layer <= image.config().n_layers; ++layer) {
-    for (const SectionKind kind : kPerLayer) {
-      if (!image.find(section, kind, layer)) return Status::image_section_missing;
-    }
-    if (!image.find(section, SectionKind::attention, layer)) continue;
-    const auto bytes = image.bytes().subspan(section.offset, section.bytes);
-    if (!has_valid_attention(bytes, kv_heads)) return Status::image_bad_attention;
-    ++optional;
-  }
-  const std::size_t demanded = kOnce.size() + kPerLayer.size() * image.config().n_layers + optional;
-  if (image.section_count() != demanded) return Status::image_bad_section_table;
   for (std::uint32_t i = 0; i < image.section_count(); ++i) {
-    if (!has_expected_shape(image.section(i), image)) return Status::image_bad_shape;
+    const Section section = image.section(i);
+    const Status status = check_shape(section, image);
+    if (status != Status::ok) return status;
+    const auto bytes = image.bytes().subspan(section.offset, section.bytes);
+    if (section.kind == SectionKind::attention && !has_valid_attention(bytes, kv_heads)) {
+      return Status::image_bad_attention;
+    }
+    if (!may_be_absent(section.kind, image.is_shard())) --demanded;
   }
-  return Status::ok;
+  return demanded == 0 ? Status::ok : Status::image_section_missing;
 }
 
 Status check_contents(const Image& image) {

@@ -277,10 +277,10 @@ void Transformer::advance() {
       take_embedding_rows();
       break;
     case Exchange::heads:
-      add_projection(layer_matrix(SectionKind::wo), heads_);
+      add_projection(layer_projection(SectionKind::wo), heads_);
       break;
     case Exchange::hidden:
-      add_projection(layer_matrix(SectionKind::w_down), hidden_);
+      add_projection(layer_projection(SectionKind::w_down), hidden_);
       break;
     case Exchange::final_input:
       apply_final_gains();

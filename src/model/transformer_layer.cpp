@@ -17,8 +17,7 @@
 namespace mote {
 namespace {
 
-/// Fraction bits of queries, keys and values before they are rounded to int8: range +-2048.
-constexpr int kProjectionFractionBits = 20;
+/// Queries, keys and values before they are rounded to int8.
 constexpr Multiplier kProjectionUnit = {kUnitMultiplier.mantissa,
                                         kUnitMultiplier.exponent - kProjectionFractionBits};
 constexpr std::uint32_t kLogitRows = 32;
@@ -153,13 +152,24 @@ ActivationView Transformer::input_view(std::uint32_t index) const {
   return {taken_->row(index), &scales_[index * blocks], factors_[index]};
 }
 
+Transformer::Projection Transformer::layer_projection(SectionKind kind) const {
+  return {image_.matrix(kind, phase_.layer + 1), image_.biases(kind, phase_.layer + 1)};
+}
+
+/// Rows of a projection from `row` on, by their place in the image, with their biases.
+void Transformer::project(std::span<std::int32_t> out, const Projection& projection,
+                          std::uint32_t row, std::uint32_t index, int fraction_bits) {
+  const auto rows = static_cast<std::uint32_t>(out.size());
+  matvec_s8_s32(out.data(), projection.weights.slice(row, rows), input_view(index), fraction_bits);
+  if (projection.biases != nullptr) add_residual(out, projection.biases + row);
+}
+
 /// One head of a projection, by its place in the image, in the first half of `rows_`, Q20.
-std::span<std::int32_t> Transformer::project_head(const MatrixView& matrix,
+std::span<std::int32_t> Transformer::project_head(const Projection& projection,
                                                   std::uint32_t local_head, std::uint32_t index) {
   const std::uint32_t head_size = config().head_size;
   const auto lanes = rows_.first(head_size);
-  matvec_s8_s32(lanes.data(), matrix.slice(local_head * head_size, head_size), input_view(index),
-                kProjectionFractionBits);
+  project(lanes, projection, local_head * head_size, index, kProjectionFractionBits);
   return lanes;
 }
 
@@ -200,8 +210,9 @@ Scale16 Transformer::quantize_key(std::int8_t* out, std::span<const std::int32_t
 void Transformer::compute_heads() {
   take_normalized_input({0, count_});
   LayerAttention attention = layer_attention(phase_.layer);
-  const HeadProjections weights = {layer_matrix(SectionKind::wq), layer_matrix(SectionKind::wk),
-                                   layer_matrix(SectionKind::wv)};
+  const HeadProjections weights = {layer_projection(SectionKind::wq),
+                                   layer_projection(SectionKind::wk),
+                                   layer_projection(SectionKind::wv)};
   const std::uint32_t group = config().heads_per_kv_head();
   const HeadSet& heads = slice_.heads;
   for (std::uint32_t first = 0, end = 0; first < heads.count; first = end) {
@@ -260,8 +271,8 @@ void Transformer::attend_head(LayerAttention& attention, const HeadProjections& 
 void Transformer::compute_hidden() {
   take_normalized_input({0, count_});
   const std::uint32_t g = config().block;
-  const MatrixView w_gate = layer_matrix(SectionKind::w_gate);
-  const MatrixView w_up = layer_matrix(SectionKind::w_up);
+  const Projection w_gate = layer_projection(SectionKind::w_gate);
+  const Projection w_up = layer_projection(SectionKind::w_up);
   const Multiplier unit = {kUnitMultiplier.mantissa,
                            kUnitMultiplier.exponent - kHiddenFractionBits};
   const Range blocks = slice_.hidden(phase_.layer);
@@ -269,11 +280,11 @@ void Transformer::compute_hidden() {
   for (std::uint32_t b = blocks.first; b < blocks.end(); ++b) {
     const std::uint32_t lanes = block_lanes(b, g, config().hidden_dim);
     const std::uint32_t row = (b - held) * g;
-    std::int32_t* gate = rows_.data();
-    std::int32_t* up = gate + lanes;
+    const auto gate = rows_.first(lanes);
+    const auto up = rows_.subspan(lanes, lanes);
     for (std::uint32_t i = 0; i < count_; ++i) {
-      matvec_s8_s32(gate, w_gate.slice(row, lanes), input_view(i), kGateFractionBits);
-      matvec_s8_s32(up, w_up.slice(row, lanes), input_view(i), kGateFractionBits);
+      project(gate, w_gate, row, i, kGateFractionBits);
+      project(up, w_up, row, i, kGateFractionBits);
       for (std::uint32_t lane = 0; lane < lanes; ++lane) {
         wide_[lane] = swiglu_q36(gate[lane], up[lane]);
       }
@@ -283,8 +294,8 @@ void Transformer::compute_hidden() {
   }
 }
 
-/// residual += my_rows(matrix, input)
-void Transformer::add_projection(const MatrixView& matrix, const BlockVectors& input) {
+/// residual += my_rows(weights, input)
+void Transformer::add_projection(const Projection& projection, const BlockVectors& input) {
   take_input(input, count_);
   const std::uint32_t held = image_.held().residual_blocks.first;
   const std::uint32_t g = config().block;
@@ -293,8 +304,7 @@ void Transformer::add_projection(const MatrixView& matrix, const BlockVectors& i
     const std::uint32_t block = slice_.residual_blocks.first + b;
     const std::uint32_t lanes = block_lanes(block, g, config().dim);
     for (std::uint32_t i = 0; i < count_; ++i) {
-      matvec_s8_s32(rows_.data(), matrix.slice((block - held) * g, lanes), input_view(i),
-                    fraction_bits);
+      project(rows_.first(lanes), projection, (block - held) * g, i, fraction_bits);
       add_residual(residual(i).subspan(std::size_t{b} * g, lanes), rows_.data());
     }
   }

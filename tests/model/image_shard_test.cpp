@@ -26,7 +26,8 @@ using test::SpecImage;
 using test::SpecSection;
 
 constexpr std::uint64_t kEmbedding = 5, kClassifier = 6, kWq = 17, kWk = 18, kWv = 19, kWo = 20,
-                        kGate = 22, kUp = 23, kDown = 24, kAttention = 25, kShard = 8;
+                        kGate = 22, kUp = 23, kDown = 24, kAttention = 25, kBq = 26, kBo = 29,
+                        kShard = 8;
 
 /// Heads in groups of two, rows that fill no block.
 ModelSpec ragged_model(WeightFormat weights) {
@@ -60,9 +61,13 @@ struct Whole {
 };
 
 const std::vector<ModelSpec>& models() {
-  static const std::vector<ModelSpec> kModels = {ragged_model(WeightFormat::int8),
-                                                 ragged_model(WeightFormat::int4), linear_model(),
-                                                 test::tiny_model()};
+  static const std::vector<ModelSpec> kModels = {
+      ragged_model(WeightFormat::int8),
+      ragged_model(WeightFormat::int4),
+      linear_model(),
+      test::tiny_model(),
+      test::with_biases(ragged_model(WeightFormat::int8)),
+      test::with_biases(linear_model())};
   return kModels;
 }
 
@@ -151,6 +156,19 @@ Bytes expected_attention(const SpecSection& whole, const ModelConfig& config, co
   return bytes;
 }
 
+/// Those of the rows that the matrix has, which stands nine kinds before.
+Bytes expected_biases(const SpecSection& whole, const ModelConfig& config, const Slice& slice) {
+  SpecSection matrix;
+  matrix.kind = whole.kind - 9;
+  matrix.rows = whole.rows;
+  Bytes bytes;
+  for (const std::uint64_t row : expected_rows(matrix, config, slice)) {
+    const auto bias = whole.bytes.begin() + static_cast<std::ptrdiff_t>(4 * row);
+    bytes.insert(bytes.end(), bias, bias + 4);
+  }
+  return bytes;
+}
+
 void expect_info(const Image& shard, const ShardInfo& expected) {
   ASSERT_TRUE(shard.is_shard());
   const ShardInfo& info = shard.shard();
@@ -183,6 +201,9 @@ void expect_shard(const Whole& whole, const ShardInfo& info) {
     const SpecSection& origin = whole.spec.find(part.kind, part.layer);
     if (origin.format != 0) {
       expect_rows(part, origin, expected_rows(origin, shard.config(), info.slice));
+    } else if (part.kind >= kBq && part.kind <= kBo) {
+      EXPECT_EQ(part.bytes, expected_biases(origin, shard.config(), info.slice));
+      EXPECT_EQ(part.rows, part.bytes.size() / 4);
     } else if (part.kind == kAttention) {
       EXPECT_EQ(part.bytes, expected_attention(origin, shard.config(), info.slice));
     } else {

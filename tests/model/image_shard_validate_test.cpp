@@ -247,7 +247,7 @@ TEST(ImageShardValidate, demands_every_section_but_classifier_and_tokenizer) {
   }
   std::vector<Part> parts = all;
   parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(index_of(all, SectionKind::shard, 0)));
-  EXPECT_EQ(open_parts(parts), Status::image_section_missing);  // now a whole one, no tokenizer
+  EXPECT_EQ(open_parts(parts), Status::image_bad_shape);  // now a whole one, with a shard's rows
 }
 
 TEST(ImageShardValidate, a_whole_image_with_rows_of_a_shard_is_refused) {

@@ -13,6 +13,7 @@
 #include "mote/tokenizer.hpp"
 #include "support/double_model.hpp"
 #include "support/image_factory.hpp"
+#include "support/mixed_models.hpp"
 #include "support/oracle.hpp"
 #include "support/running_model.hpp"
 
@@ -52,7 +53,7 @@ struct Case {
 };
 
 std::vector<Case> make_cases() {
-  std::vector<Case> cases(5);
+  std::vector<Case> cases(7);
   cases[0] = {"heads_of_8", 0.052, {}};
   cases[0].model.shape = {64, 172, 3, 8, 8, 8, 300, 64};
 
@@ -76,6 +77,17 @@ std::vector<Case> make_cases() {
   cases[4].model.shape = {34, 33, 2, 5, 5, 2, 40, 64};
   cases[4].model.weights = WeightFormat::int4;
   cases[4].model.block = 16;
+
+  cases[5] = {"grouped_heads_of_16_with_biases", 0.024, {}};
+  cases[5].model.shape = {96, 200, 3, 6, 2, 16, 300, 64};
+  cases[5].model = test::with_biases(cases[5].model);
+
+  // Nothing is a multiple of the block, and the residual stream has another unit.
+  cases[6] = {"every_attention_with_biases_int4", 0.015, {}};
+  cases[6].model = test::with_biases(
+      test::mixed_model({test::window_of(5, 2), test::linear(test::kNoDecays), test::causal()}));
+  cases[6].model.shape.dim = 90;
+  cases[6].model.weights = WeightFormat::int4;
   return cases;
 }
 

@@ -7,6 +7,8 @@
 #include <numbers>
 #include <numeric>
 
+#include "convert/checkpoint_shape.hpp"
+
 namespace mote::test {
 namespace {
 
@@ -70,11 +72,26 @@ DoubleAttention read_attention(const Image& image, std::uint32_t layer) {
   return attention;
 }
 
-Vector multiply(const DoubleMatrix& matrix, const Vector& x) {
+/// The biases that belong to a matrix; `unit` is that of SPEC.md's "Biases".
+Vector read_biases(const Image& image, SectionKind kind, std::uint32_t layer, double unit) {
+  Section section;
+  if (!image.find(section, kind, layer)) return {};
+  const auto bytes = image.section_bytes(kind, layer);
+  Vector values;
+  for (std::uint32_t i = 0; i < section.rows; ++i) {
+    std::uint32_t bits = 0;
+    for (std::size_t b = 4; b-- > 0;) bits = bits << 8 | bytes[4 * i + b];
+    values.push_back(static_cast<std::int32_t>(bits) * unit);
+  }
+  return values;
+}
+
+Vector multiply(const DoubleMatrix& matrix, const Vector& x, const Vector& biases = {}) {
   Vector out(matrix.rows);
   for (std::uint32_t r = 0; r < matrix.rows; ++r) {
     const auto row = matrix.row(r);
     for (std::size_t c = 0; c < x.size(); ++c) out[r] += row[c] * x[c];
+    if (!biases.empty()) out[r] += biases[r];
   }
   return out;
 }
@@ -131,6 +148,9 @@ DoubleModel::DoubleModel(const Checkpoint& checkpoint) {
                         std::uint32_t columns) {
     return read_tensor(checkpoint, name, layer, rows, columns);
   };
+  const auto biases = [&](TensorName name, std::uint32_t layer, std::uint32_t count) {
+    return host::has_tensor(s, name) ? read(name, layer, 1, count).weights : Vector{};
+  };
   embedding_ = read(TensorName::token_embedding, 0, s.vocab_size, s.dim);
   classifier_ =
       s.has_classifier ? read(TensorName::classifier, 0, s.vocab_size, s.dim) : embedding_;
@@ -143,7 +163,9 @@ DoubleModel::DoubleModel(const Checkpoint& checkpoint) {
          read(TensorName::ffn_norm, l, 1, s.dim).weights,
          read(TensorName::w_gate, l, s.hidden_dim, s.dim),
          read(TensorName::w_up, l, s.hidden_dim, s.dim),
-         read(TensorName::w_down, l, s.dim, s.hidden_dim)});
+         read(TensorName::w_down, l, s.dim, s.hidden_dim), biases(TensorName::bq, l, heads_dim),
+         biases(TensorName::bk, l, kv_dim), biases(TensorName::bv, l, kv_dim),
+         biases(TensorName::bo, l, s.dim)});
   }
   attention_.resize(s.n_layers);
   reset();
@@ -163,12 +185,17 @@ DoubleModel::DoubleModel(const Image& image) {
   final_norm_ = read_gains(image, SectionKind::final_norm, 0);
   // Those of the layers are part of their weights.
   const Vector no_gains(c.dim, 1.0);
+  const double residual_unit = std::ldexp(1.0, -static_cast<int>(c.residual_fraction_bits));
   for (std::uint32_t l = 1; l <= c.n_layers; ++l) {
     layers_.push_back(
         {no_gains, read_section(image, SectionKind::wq, l), read_section(image, SectionKind::wk, l),
          read_section(image, SectionKind::wv, l), read_section(image, SectionKind::wo, l), no_gains,
          read_section(image, SectionKind::w_gate, l), read_section(image, SectionKind::w_up, l),
-         read_section(image, SectionKind::w_down, l)});
+         read_section(image, SectionKind::w_down, l),
+         read_biases(image, SectionKind::bq, l, 0x1p-20),
+         read_biases(image, SectionKind::bk, l, 0x1p-20),
+         read_biases(image, SectionKind::bv, l, 0x1p-20),
+         read_biases(image, SectionKind::bo, l, residual_unit)});
     attention_.push_back(read_attention(image, l));
   }
   reset();
@@ -257,13 +284,14 @@ Vector DoubleModel::forward(std::uint32_t token) {
     const DoubleLayer& w = layers_[l];
     const double position = double(keys_[l].size());
     Vector x = rms_norm(residual, w.attention_norm, norm_epsilon_);
-    Vector key = multiply(w.wk, x);
+    Vector key = multiply(w.wk, x, w.bk);
     if (attention_[l].kind != AttentionKind::linear) {
       rotate(key, head_size_, turns_per_position_, position);
     }
     keys_[l].push_back(key);
-    values_[l].push_back(multiply(w.wv, x));
-    add(residual, multiply(w.wo, attend(l, turn_queries(multiply(w.wq, x), l))));
+    values_[l].push_back(multiply(w.wv, x, w.bv));
+    const Vector query = multiply(w.wq, x, w.bq);
+    add(residual, multiply(w.wo, attend(l, turn_queries(query, l)), w.bo));
 
     x = rms_norm(residual, w.ffn_norm, norm_epsilon_);
     Vector hidden = multiply(w.w_gate, x);

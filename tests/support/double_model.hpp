@@ -27,6 +27,7 @@ struct DoubleLayer {
   DoubleMatrix wq, wk, wv, wo;
   std::vector<double> ffn_norm;  // (dim)
   DoubleMatrix w_gate, w_up, w_down;
+  std::vector<double> bq, bk, bv, bo;  // (rows of wq, wk, wv, wo), empty for none
 };
 
 /// SPEC.md's "Attention" of one layer, as it stands there.

@@ -36,4 +36,11 @@ inline ModelSpec mixed_model(std::vector<host::LayerAttention> attention,
   return model;
 }
 
+/// The model with biases wherever there may be some.
+inline ModelSpec with_biases(ModelSpec model) {
+  model.shape.has_attention_bias = true;
+  model.shape.has_output_bias = true;
+  return model;
+}
+
 }  // namespace mote::test

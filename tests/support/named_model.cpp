@@ -37,6 +37,7 @@ constexpr Names kNames[] = {
     {TensorName::bq, "blk.{}.attn_q.bias", "model.layers.{}.self_attn.q_proj.bias"},
     {TensorName::bk, "blk.{}.attn_k.bias", "model.layers.{}.self_attn.k_proj.bias"},
     {TensorName::bv, "blk.{}.attn_v.bias", "model.layers.{}.self_attn.v_proj.bias"},
+    {TensorName::bo, "blk.{}.attn_output.bias", "model.layers.{}.self_attn.o_proj.bias"},
 };
 
 std::uint64_t mix(std::uint64_t a, std::uint64_t b) {

@@ -54,6 +54,13 @@ std::vector<std::uint8_t> two_files(const std::string& config,
   return bytes;
 }
 
+NamedModel output_biased_model() {
+  NamedModel model = small_model();
+  model.shape.has_attention_bias = true;
+  model.shape.has_output_bias = true;
+  return model;
+}
+
 std::vector<std::uint8_t> text_bytes(const std::string& text) {
   return {text.begin(), text.end()};
 }
@@ -74,6 +81,7 @@ std::vector<Seed> gguf_seeds() {
           {"f16_version2", write_gguf(half)},
           {"q4_0", write_gguf(block_model())},
           {"qwen2", write_gguf(biased_model())},
+          {"llama_biases", write_gguf(output_biased_model())},
           {"stretched", stretched_gguf()}};
 }
 
@@ -88,6 +96,7 @@ std::vector<Seed> safetensors_seeds() {
                                            R"("original_max_position_embeddings":8},)")},
           {"mistral_bf16", safetensors_seed(half, R"("sliding_window":3,)")},
           {"qwen2", safetensors_seed(biased_model())},
+          {"llama_biases", safetensors_seed(output_biased_model())},
           {"index", two_files("", text_bytes(R"({"weight_map":{"a":"1.safetensors"}})"))},
           {"tokenizer_model", two_files("", write_sentencepiece(named_sentencepiece(8)))}};
 }

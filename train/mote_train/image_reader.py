@@ -21,6 +21,7 @@ NO_TOKEN = 0xFFFFFFFF
 CONFIG, METADATA, TOKENIZER, FREQUENCIES, EMBEDDING, CLASSIFIER, FINAL_NORM, SHARD = range(1, 9)
 WQ, WK, WV, WO = range(17, 21)
 W_GATE, W_UP, W_DOWN, ATTENTION = range(22, 26)
+BIASES = range(26, 30)
 LAYER_MATRICES = (WQ, WK, WV, WO, W_GATE, W_UP, W_DOWN)
 
 # Formats.
@@ -231,10 +232,13 @@ def _read_tokenizer(body):
 
 
 def parse_image(data):
-    """An `Image` from its bytes. Raises `ImageError` where they are damaged or a shard."""
+    """An `Image` from its bytes. Raises `ImageError` where they are damaged, a shard or of a model
+    with biases."""
     found = {(section.layer, section.kind): section for section in read_sections(data)}
     if (0, SHARD) in found:
         raise ImageError("a shard; a whole model is needed")
+    if any(kind in BIASES for _, kind in found):
+        raise ImageError("a model with biases, which are not supported here")
 
     def body(kind, layer=0):
         section = found[layer, kind]

@@ -21,7 +21,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "train"))
 
-from mote_train import image_reader as reader  # noqa: E402
+from mote_train import image, image_reader as reader  # noqa: E402
 from mote_train.imitate import Imitation, greedy  # noqa: E402
 
 MOTE_LOGITS = Path(os.environ.get("MOTE_LOGITS", ROOT / "build/release/host/mote_logits"))
@@ -156,6 +156,15 @@ class Engine(unittest.TestCase):
                     options = ["--weights", weights, "--tokenizer", vocabulary, "-q", "-o", out]
                     subprocess.run([mote, "convert", source, *options], check=True)
                     self.check_image(out, 120)
+
+
+class Refusals(unittest.TestCase):
+    def test_biases_are_refused_by_name(self):
+        config = image.Section(image.CONFIG, 0, bytes(64))
+        for kind in reader.BIASES:
+            biases = image.Section(kind, 1, bytes(8), rows=2)
+            with self.assertRaisesRegex(reader.ImageError, "biases"):
+                reader.parse_image(image.assemble([config, biases]))
 
 
 if __name__ == "__main__":

@@ -126,9 +126,9 @@ TEST(SplitEqualsWhole, unequal_chips_and_any_hub) {
   }
 }
 
-TEST(SplitEqualsWhole, every_kind_of_attention) {
-  const OpenImage image(test::mixed_model(
-      {test::window_of(5, 2), test::linear(test::kDecays), {}, test::window_of(3, 0)}));
+/// Whole images and shards of 1 to 6 chips.
+void expect_mixed_model_equal(const ModelSpec& model) {
+  const OpenImage image(model);
   InProcessOptions options;
   options.run = {test::kMixedContext, 3, kVocabulary};
   const Answer expected = answer_of(image.image(), options.run);
@@ -140,8 +140,36 @@ TEST(SplitEqualsWhole, every_kind_of_attention) {
       const auto shards =
           test::make_shards(image.image(), policy, std::vector<std::uint8_t>(chips, 1));
       expect_equal(test::images_of(shards), options, expected);
-      if (HasFatalFailure()) return;
+      if (testing::Test::HasFatalFailure()) return;
     }
+  }
+}
+
+ModelSpec mixed_model() {
+  return test::mixed_model(
+      {test::window_of(5, 2), test::linear(test::kDecays), {}, test::window_of(3, 0)});
+}
+
+TEST(SplitEqualsWhole, every_kind_of_attention) {
+  expect_mixed_model_equal(mixed_model());
+}
+
+TEST(SplitEqualsWhole, biases) {
+  expect_mixed_model_equal(test::with_biases(mixed_model()));
+}
+
+TEST(SplitEqualsWhole, biases_of_up_to_16_chips) {
+  const OpenImage image(test::with_biases(small_model(WeightFormat::int4)));
+  for (std::uint32_t chips = 2; chips <= 16; ++chips) {
+    InProcessOptions options;
+    options.policy = kPolicies[chips % 2];
+    options.run = {40, 8, kVocabulary};
+    const Answer expected = answer_of(image.image(), options.run);
+    expect_equal(std::vector<const Image*>(chips, &image.image()), options, expected);
+    const auto shards =
+        test::make_shards(image.image(), options.policy, std::vector<std::uint8_t>(chips, 1));
+    expect_equal(test::images_of(shards), options, expected);
+    if (HasFatalFailure()) return;
   }
 }
 

@@ -47,6 +47,7 @@ TEST(GgufCheckpoint, DeliversEveryWeight) {
         model.gguf_version = extras ? 2 : 3;
         model.shape.has_classifier = extras;
         model.shape.has_attention_bias = extras;
+        model.shape.has_output_bias = extras;
         const std::vector<std::uint8_t> bytes = write_gguf(model);
         const GgufCheckpoint checkpoint(bytes, "m.gguf");
         EXPECT_EQ(checkpoint.shape().has_classifier, extras);

@@ -59,6 +59,7 @@ TEST(HuggingfaceCheckpoint, DeliversEveryWeightInterleaved) {
         model.type = format;
         model.shape.has_classifier = extras;
         model.shape.has_attention_bias = extras;
+        model.shape.has_output_bias = extras;
         const Files files(model);
         const HuggingfaceCheckpoint checkpoint = files.open();
         EXPECT_EQ(checkpoint.shape().has_classifier, extras);

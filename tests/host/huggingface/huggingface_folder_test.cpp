@@ -128,21 +128,5 @@ TEST_F(HuggingfaceFolderTest, GgufAndFolderGiveTheSameImage) {
   EXPECT_EQ(images[0], images[1]);
 }
 
-TEST_F(HuggingfaceFolderTest, BiasesAreRefusedUnlessZero) {
-  model_.architecture = "qwen2";
-  model_.shape.has_attention_bias = true;
-  write("m.gguf", write_gguf(model_));
-  const auto checkpoint = open_checkpoint(path("m.gguf"));
-  try {
-    convert_checkpoint(path("m.mote"), *checkpoint, open_vocabulary(path("m.gguf"), "", 10), {});
-    ADD_FAILURE();
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("the model has biases (layers.0.bq)"),
-              std::string::npos)
-        << error.what();
-  }
-  EXPECT_FALSE(std::filesystem::exists(path("m.mote")));
-}
-
 }  // namespace
 }  // namespace mote::host

@@ -15,6 +15,7 @@
 #include "run/image_summary.hpp"
 #include "support/error.hpp"
 #include "support/image_factory.hpp"
+#include "support/mixed_models.hpp"
 #include "support/shard_factory.hpp"
 
 namespace mote::host {
@@ -64,7 +65,7 @@ std::string refusal(const OpenImage& image, const PlanOptions& options) {
 #define EXPECT_CONTAINS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
 
 TEST(Plan, one_chip_holds_what_the_image_has) {
-  for (const ModelSpec& model : {odd_model(), even_model()}) {
+  for (const ModelSpec& model : {odd_model(), even_model(), test::with_biases(odd_model())}) {
     const OpenImage image(model);
     const Plan plan = plan_of(image, options_for(1));
     ASSERT_EQ(plan.chips.size(), 1U);
@@ -80,7 +81,7 @@ TEST(Plan, one_chip_holds_what_the_image_has) {
 }
 
 TEST(Plan, states_the_bytes_that_shards_hold_and_their_nodes_take) {
-  const OpenImage image(odd_model());
+  const OpenImage image(test::with_biases(odd_model()));
   for (const HeadPolicy policy : {HeadPolicy::contiguous, HeadPolicy::round_robin}) {
     for (const std::vector<std::uint8_t>& weights :
          {std::vector<std::uint8_t>{1, 1}, {3, 1, 0, 2}, std::vector<std::uint8_t>(9, 1)}) {

@@ -9,6 +9,7 @@
 
 #include "support/damaged_image.hpp"
 #include "support/image_factory.hpp"
+#include "support/mixed_models.hpp"
 
 namespace mote::host {
 namespace {
@@ -24,7 +25,7 @@ ModelSpec small_model(bool has_classifier) {
 }
 
 TEST(SectionName, names_every_kind) {
-  const OpenImage image(small_model(true));
+  const OpenImage image(test::with_biases(small_model(true)));
   std::set<std::string> names;
   for (std::uint32_t i = 0; i < image->section_count(); ++i) {
     names.insert(section_name(image->section(i)));
@@ -32,7 +33,8 @@ TEST(SectionName, names_every_kind) {
   EXPECT_EQ(names.size(), image->section_count());
   for (const char* name : {"config", "metadata", "tokenizer", "rope_frequencies", "token_embedding",
                            "classifier", "final_norm", "layers.0.wq", "layers.0.wk", "layers.0.wv",
-                           "layers.0.wo", "layers.1.w_gate", "layers.1.w_up", "layers.1.w_down"}) {
+                           "layers.0.wo", "layers.1.w_gate", "layers.1.w_up", "layers.1.w_down",
+                           "layers.0.bq", "layers.0.bk", "layers.1.bv", "layers.1.bo"}) {
     EXPECT_TRUE(names.contains(name)) << name;
   }
   Section section;
@@ -55,10 +57,13 @@ TEST(Summarize, counts_parameters) {
   EXPECT_EQ(summarize(tied.image()).parameters, 270U * 16 + 2 * kLayerWeights + kGains);
   const OpenImage own(small_model(true));
   EXPECT_EQ(summarize(own.image()).parameters, 2 * 270U * 16 + 2 * kLayerWeights + kGains);
+  const OpenImage biased(test::with_biases(small_model(false)));
+  const std::uint64_t biases = 2 * (16 + 2 * 8 + 16);
+  EXPECT_EQ(summarize(biased.image()).parameters, 270U * 16 + 2 * kLayerWeights + kGains + biases);
 }
 
 TEST(Summarize, counts_bytes) {
-  const OpenImage image(small_model(true));
+  const OpenImage image(test::with_biases(small_model(true)));
   const ImageSummary summary = summarize(image.image());
   const auto bytes = [&](SectionKind kind) { return image->section_bytes(kind).size(); };
   EXPECT_EQ(summary.tokenizer_bytes, bytes(SectionKind::tokenizer));
@@ -70,7 +75,7 @@ TEST(Summarize, counts_bytes) {
 }
 
 TEST(Summarize, a_token_reads_one_row_of_an_embedding_that_is_no_classifier) {
-  const OpenImage tied(small_model(false));
+  const OpenImage tied(test::with_biases(small_model(false)));
   EXPECT_EQ(summarize(tied.image()).bytes_per_token, summarize(tied.image()).weight_bytes);
   const OpenImage own(small_model(true));
   const ImageSummary summary = summarize(own.image());

@@ -10,6 +10,7 @@
 #include "run/image_summary.hpp"
 #include "shard/shard_report.hpp"
 #include "support/image_factory.hpp"
+#include "support/mixed_models.hpp"
 #include "support/shard_factory.hpp"
 
 namespace mote::host {
@@ -29,7 +30,7 @@ test::ModelSpec small_model() {
 }
 
 const Image& whole() {
-  static const OpenImage kWhole(small_model());
+  static const OpenImage kWhole(test::with_biases(small_model()));
   return kWhole.image();
 }
 
@@ -93,7 +94,8 @@ TEST(ShardJson, has_the_same_numbers) {
 TEST(Summarize, counts_what_a_shard_holds) {
   const std::vector<Range> hidden = {{0, 1}};
   const OpenImage some = make_shard({{0, 2, 1}, hidden[0], {0, 1}, {0, 10}, hidden});
-  const std::uint64_t layer = 2 * 8 * 50 + 2 * 8 * 50 + 16 * 48 + 2 * 16 * 50 + 16 * 70;
+  const std::uint64_t layer =
+      2 * 8 * 50 + 2 * 8 * 50 + 16 * 48 + 2 * 16 * 50 + 16 * 70 + 2 * 8 + 2 * 8 + 16;
   EXPECT_EQ(summarize(some.image()).parameters, 2 * 10 * 50 + 2 * layer + 50);
   const std::vector<Range> none = {{0, 0}};
   const OpenImage empty = make_shard({{0, 0, 1}, none[0], {0, 0}, {0, 0}, none});
