@@ -56,9 +56,12 @@ void add_windows(ConvertArguments& arguments, const CheckpointShape& shape) {
     if (arguments.sinks != 0 || !arguments.window_layers.empty()) {
       throw Error("--sinks and --window-layers need --window");
     }
+    const std::uint32_t context = arguments.options.context_length;
     for (const std::uint32_t window : shape.layer_windows) {
-      const auto kind = window == 0 ? AttentionKind::causal : AttentionKind::sliding_window;
-      arguments.options.attention.push_back({kind, window, 0, {}});
+      // One of the whole context hides nothing.
+      const bool hides = window != 0 && window < (context == 0 ? shape.context_length : context);
+      arguments.options.attention.push_back(
+          hides ? LayerAttention{AttentionKind::sliding_window, window, 0, {}} : LayerAttention{});
     }
     return;
   }
@@ -138,6 +141,10 @@ void add_convert_command(CLI::App& app) {
   command->add_option("--block", arguments->options.block, "Lanes of a block of activations")
       ->check(CLI::IsMember({16, 32, 64}))
       ->capture_default_str();
+  command
+      ->add_option("--context", arguments->options.context_length,
+                   "Positions that the model was trained for (default: what SRC says)")
+      ->check(CLI::Range(1U, kMaxContext));
   add_window_options(*command, *arguments);
   add_metadata_options(*command, arguments->options);
   command->add_flag("--json", arguments->json, "Report as JSON");

@@ -30,7 +30,8 @@ struct CheckpointShape {
   bool has_output_bias = false;     // bo exists
   /// What divides the RoPE frequency of each pair of lanes. // (head_size / 2); empty: all 1
   std::vector<double> rope_factors = {};
-  /// Positions that a layer sees, the present one included; 0: all. // (n_layers); empty: all 0
+  /// Positions that a layer sees, the present one included; 0: all. It may be more than there are.
+  /// (n_layers); empty: all 0
   std::vector<std::uint32_t> layer_windows = {};
 };
 

@@ -25,6 +25,7 @@ struct ConvertOptions {
   WeightFormat weights = WeightFormat::int8;
   std::uint32_t block = 32;  // G: 16, 32 or 64
   std::uint32_t residual_fraction_bits = 16;
+  std::uint32_t context_length = 0;  // positions, 1 to 65536; 0: what the checkpoint says
   /// One for each layer; empty: all causal.
   std::vector<LayerAttention> attention;
   /// Written as metadata. Values hold no line feed.

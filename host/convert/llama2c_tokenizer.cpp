@@ -15,7 +15,8 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-// The format fixes these ids; the file spells the pieces "<unk>", "\n<s>\n" and "\n</s>\n".
+// The format fixes these ids; the file spells the pieces "<unk>", "\n<s>\n" and "\n</s>\n", with
+// line feeds that the tokenizer which it was made from has not.
 constexpr std::uint32_t kUnknown = 0;
 constexpr std::uint32_t kBos = 1;
 constexpr std::uint32_t kEos = 2;
@@ -93,6 +94,12 @@ void mark_byte_tokens(std::vector<VocabularyEntry>& entries) {
   }
 }
 
+void strip_line_feeds(std::string& piece) {
+  if (piece.size() >= 2 && piece.front() == '\n' && piece.back() == '\n') {
+    piece = piece.substr(1, piece.size() - 2);
+  }
+}
+
 // llama2.c's models put the beginning token between stories, so that it ends a text, too.
 void mark_special_tokens(Vocabulary& vocabulary) {
   vocabulary.unknown = kUnknown;
@@ -102,6 +109,7 @@ void mark_special_tokens(Vocabulary& vocabulary) {
   vocabulary.adds_space_prefix = true;
   vocabulary.entries[kUnknown].kind = TokenKind::unknown;
   for (const std::uint32_t token : {kBos, kEos}) {
+    strip_line_feeds(vocabulary.entries[token].bytes);
     vocabulary.entries[token].kind = TokenKind::control;
     vocabulary.entries[token].ends_text = true;
   }

@@ -57,7 +57,9 @@ ModelConfig make_config(const CheckpointShape& shape, const ConvertOptions& opti
   config.n_kv_heads = shape.n_kv_heads;
   config.head_size = shape.head_size;
   config.vocab_size = shape.vocab_size;
-  config.context_length = shape.context_length;
+  config.context_length =
+      options.context_length == 0 ? shape.context_length : options.context_length;
+  check_range(where, "the context", config.context_length, 1, kMaxContext);
   config.block = options.block;
   config.residual_fraction_bits = options.residual_fraction_bits;
   config.norm_epsilon = make_norm_epsilon(shape, where);

@@ -101,8 +101,7 @@ std::uint32_t read_vocab_size(const GgufFile& file, const Reader& reader) {
 std::vector<std::uint32_t> read_windows(const GgufFile& file, const Reader& reader,
                                         const CheckpointShape& shape) {
   const std::uint32_t window = reader.common_or_zero("attention.sliding_window");
-  // A window of the whole context hides nothing.
-  if (window == 0 || window >= shape.context_length) return {};
+  if (window == 0) return {};
   std::vector<std::uint32_t> windows(shape.n_layers, window);
   const std::string key = reader.key("attention.sliding_window_pattern");
   const GgufValue* pattern = file.find_value(key);

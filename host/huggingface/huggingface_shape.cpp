@@ -86,7 +86,7 @@ std::vector<std::uint32_t> read_windows(const JsonReader& config, const Huggingf
   const bool is_qwen = model.model_type == "qwen2";
   std::vector<bool> has_window = read_layer_types(config, n_layers);
   if (is_qwen && !config.flag_or("use_sliding_window", false)) return {};
-  if (window == 0 || window >= model.shape.context_length) return {};
+  if (window == 0) return {};
   if (has_window.empty()) {
     if (!is_qwen && model.model_type != "mistral") return {};
     const std::uint32_t first = is_qwen ? config.find_u32("max_window_layers").value_or(28) : 0;

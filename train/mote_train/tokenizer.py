@@ -73,14 +73,16 @@ def encode(processor: sentencepiece.SentencePieceProcessor, story: str) -> list[
 
 
 def read_bin(path: str | Path) -> list[Piece]:
-    """llama2.c's tokenizer.bin."""
+    """llama2.c's tokenizer.bin; its line feeds around BOS and EOS are no part of their names."""
     data = Path(path).read_bytes()
     pieces = []
     offset = 4
     while offset < len(data):
         score, length = struct.unpack_from("<fi", data, offset)
         offset += 8 + length
-        pieces.append(Piece(data[offset - length : offset], score))
+        text = data[offset - length : offset]
+        is_framed = len(pieces) in (BOS, EOS) and length >= 2 and text[:1] == text[-1:] == b"\n"
+        pieces.append(Piece(text[1:-1] if is_framed else text, score))
     return pieces
 
 

@@ -52,6 +52,40 @@ TEST_F(CliGguf, WindowsOfTheModelAreKept) {
   EXPECT_THROW(image.find(kAttention, 2), std::runtime_error);
 }
 
+TEST_F(CliGguf, TheContextMayBeGiven) {
+  const auto convert_with = [&](const std::string& context) {
+    return run_program(MOTE_PROGRAM,
+                       {"convert", path("m.gguf"), "-o", path("m.mote"), "--context", context});
+  };
+  const auto image = [&] { return parse_image(read_file(path("m.mote"))); };
+  GgufWriter writer = begin_gguf(model_);
+  writer.add_u32("llama.attention.sliding_window", 20);
+  write_file(path("m.gguf"), writer.file());
+  constexpr std::uint64_t kConfig = 1;
+  constexpr std::uint64_t kAttention = 25;
+  EXPECT_EQ(convert_with("21").exit_code, 0);
+  EXPECT_EQ(number_at(image().find(kConfig).bytes, 28, 4), 21u);
+  EXPECT_EQ(number_at(image().find(kAttention, 1).bytes, 4, 4), 20u);
+  // A window of the whole context hides nothing.
+  EXPECT_EQ(convert_with("20").exit_code, 0);
+  EXPECT_THROW(image().find(kAttention, 1), std::runtime_error);
+  EXPECT_EQ(convert(path("m.gguf")).exit_code, 0);
+  EXPECT_EQ(number_at(image().find(kConfig).bytes, 28, 4), 16u);
+  EXPECT_THROW(image().find(kAttention, 1), std::runtime_error);
+  EXPECT_EQ(convert_with("65536").exit_code, 0);
+  for (const char* refused : {"0", "65537", "-1", "many"}) {
+    const ProgramResult result = convert_with(refused);
+    EXPECT_NE(result.exit_code, 0) << refused;
+    EXPECT_NE(result.errors.find("--context"), std::string::npos) << result.errors;
+  }
+  // Windows are held to the context that was given.
+  const ProgramResult result = run_program(
+      MOTE_PROGRAM,
+      {"convert", path("m.gguf"), "-o", path("m.mote"), "--context", "8", "--window", "9"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.errors.find("window is 9, must be 1 to 8"), std::string::npos) << result.errors;
+}
+
 TEST_F(CliGguf, ASourceWithoutTokenizerNeedsOne) {
   write_file(path("m.bin"), write_llama2c({}));
   const ProgramResult result = convert(path("m.bin"));

@@ -56,7 +56,8 @@ TEST(Llama2cTokenizer, ReadsPiecesScoresAndSpecialTokens) {
     EXPECT_EQ(read.entries[token].kind, TokenKind::control);
     EXPECT_TRUE(read.entries[token].ends_text);
   }
-  EXPECT_EQ(read.entries[1].bytes, "\n<s>\n");
+  EXPECT_EQ(read.entries[1].bytes, "<s>");
+  EXPECT_EQ(read.entries[2].bytes, "</s>");
   EXPECT_EQ(read.entries[4].bytes, "");
   EXPECT_EQ(read.entries[5].bytes, "bc");
   EXPECT_EQ(read.entries[5].score, 3.0F);
@@ -127,7 +128,7 @@ TEST(Llama2cTokenizer, ReadsTheSharedFiles) {
     const Bytes file{std::istreambuf_iterator<char>(stream), {}};
     const Vocabulary read = read_llama2c_tokenizer(file, vocab_size, path);
     ASSERT_EQ(read.entries.size(), vocab_size);
-    EXPECT_EQ(read.entries[1].bytes, "\n<s>\n");
+    EXPECT_EQ(read.entries[1].bytes, "<s>");
     // The vocabulary of characters has no byte tokens: its third token is the space.
     const bool has_bytes = vocab_size > 105;
     EXPECT_EQ(read.entries[3].kind, has_bytes ? TokenKind::byte : TokenKind::normal);

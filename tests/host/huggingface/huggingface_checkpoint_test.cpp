@@ -134,7 +134,7 @@ TEST(HuggingfaceCheckpoint, WindowsAreRead) {
   using Windows = std::vector<std::uint32_t>;
   EXPECT_EQ(windows("mistral", R"("sliding_window":5,)"), (Windows{5, 5}));
   EXPECT_EQ(windows("mistral", R"("sliding_window":null,)"), Windows{});
-  EXPECT_EQ(windows("mistral", R"("sliding_window":4096,)"), Windows{});
+  EXPECT_EQ(windows("mistral", R"("sliding_window":4096,)"), (Windows{4096, 4096}));
   EXPECT_EQ(windows("llama", R"("sliding_window":5,)"), Windows{});
   EXPECT_EQ(windows("qwen2", R"("sliding_window":5,)"), Windows{});
   EXPECT_EQ(
