@@ -37,6 +37,21 @@ set(MOTE_SOURCES
     cluster/partition.cpp
     cluster/share.cpp)
 
+# Byte-level tokenizers (GPT-2, Llama 3, Qwen2, ...) with their tables of characters, or what
+# refuses them. MOTE_BYTE_LEVEL=ON takes them in; the library for hosts always has them.
+set(MOTE_BYTE_LEVEL_SOURCES
+    model/byte_level.cpp
+    model/byte_level_validate.cpp
+    model/pre_tokenizer.cpp
+    model/unicode_class.cpp)
+set(MOTE_NO_BYTE_LEVEL_SOURCES
+    model/byte_level_absent.cpp)
+if(MOTE_BYTE_LEVEL)
+  list(APPEND MOTE_SOURCES ${MOTE_BYTE_LEVEL_SOURCES})
+else()
+  list(APPEND MOTE_SOURCES ${MOTE_NO_BYTE_LEVEL_SOURCES})
+endif()
+
 # The programs for boards, over src/firmware/board.hpp; a port links them with its board functions.
 set(MOTE_FIRMWARE_SOURCES
     firmware/answer.cpp

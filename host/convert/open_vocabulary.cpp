@@ -17,7 +17,8 @@ namespace mote::host {
 namespace {
 
 constexpr std::string_view kSupported =
-    "supported: SentencePiece (GGUF, tokenizer.model), llama2.c's tokenizer.bin";
+    "supported: SentencePiece (GGUF \"llama\", tokenizer.model), byte-level BPE (GGUF \"gpt2\"), "
+    "llama2.c's tokenizer.bin";
 
 bool begins_with(const MappedFile& file, std::string_view head) {
   return file.bytes().size() >= head.size() &&
@@ -34,6 +35,7 @@ Vocabulary read_gguf(const MappedFile& file) {
   const GgufFile gguf(file.bytes(), file.path());
   const std::string model = gguf_tokenizer_model(gguf);
   if (model == "llama") return read_gguf_sentencepiece(gguf);
+  if (model == "gpt2") return read_gguf_byte_level(gguf);
   throw Error(fmt::format("{}: the tokenizer \"{}\" is not supported; {}", file.path(),
                           printable(model), kSupported));
 }

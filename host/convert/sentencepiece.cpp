@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 #include <optional>
 
@@ -18,10 +16,6 @@ namespace {
 
 constexpr std::string_view kSpaceMark = "\xe2\x96\x81";  // U+2581
 constexpr std::uint32_t kByteTokens = 256;
-
-// What chat models put at the end of a turn.
-constexpr std::array<std::string_view, 6> kTurnEnds = {
-    "<|im_end|>", "<|eot_id|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>"};
 
 std::string with_spaces(std::string_view text) {
   std::string result;
@@ -83,7 +77,7 @@ class Builder {
       entry.bytes = with_spaces(piece.text);
     }
     const bool is_word = piece.kind == PieceKind::normal || entry.kind == TokenKind::byte;
-    entry.ends_text = !is_word && std::ranges::find(kTurnEnds, piece.text) != kTurnEnds.end();
+    entry.ends_text = !is_word && ends_a_turn(piece.text);
     vocabulary_.entries.push_back(std::move(entry));
   }
 
@@ -93,13 +87,7 @@ class Builder {
     }
     if (byte_count_ != 0) vocabulary_.first_byte_token = first_byte_;
     vocabulary_.adds_space_prefix = adds_space_prefix;
-    vocabulary_.bos = check_token(special.bos, "the beginning token");
-    vocabulary_.eos = check_token(special.eos, "the end token");
-    vocabulary_.unknown = special.unknown == kNoToken ? find_unknown() : special.unknown;
-    check_token(vocabulary_.unknown, "the unknown token");
-    mark_end(vocabulary_.bos);
-    mark_end(vocabulary_.eos);
-    for (const std::uint32_t token : special.ends) mark_end(check_token(token, "an end token"));
+    set_special_tokens(vocabulary_, special, where_);
     return std::move(vocabulary_);
   }
 
@@ -118,24 +106,6 @@ class Builder {
     }
     ++byte_count_;
     return *byte;
-  }
-
-  std::uint32_t check_token(std::uint32_t token, std::string_view what) const {
-    if (token == kNoToken || token < vocabulary_.entries.size()) return token;
-    throw Error(fmt::format("{}: {} is {}, the vocabulary has {} tokens", where_, what, token,
-                            vocabulary_.entries.size()));
-  }
-
-  std::uint32_t find_unknown() const {
-    const auto& entries = vocabulary_.entries;
-    const auto found = std::find_if(entries.begin(), entries.end(), [](const auto& entry) {
-      return entry.kind == TokenKind::unknown;
-    });
-    return found == entries.end() ? 0 : static_cast<std::uint32_t>(found - entries.begin());
-  }
-
-  void mark_end(std::uint32_t token) {
-    if (token != kNoToken) vocabulary_.entries.at(token).ends_text = true;
   }
 
   std::string_view where_;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "convert/special_tokens.hpp"
 #include "convert/vocabulary.hpp"
 
 namespace mote::host {
@@ -26,15 +27,6 @@ struct Piece {
   std::string_view text;
   float score = 0;
   PieceKind kind = PieceKind::normal;
-};
-
-/// Ids of tokens; kNoToken where there is none.
-struct SpecialTokens {
-  std::uint32_t bos = kNoToken;
-  std::uint32_t eos = kNoToken;
-  std::uint32_t unknown = kNoToken;
-  /// Tokens that also end a text: of a turn, of a message.
-  std::vector<std::uint32_t> ends = {};
 };
 
 /// Throws `Error` that begins with `where` for a kind that is none, for byte pieces that are not

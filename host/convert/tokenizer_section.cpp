@@ -4,7 +4,9 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
+#include <utility>
 
 #include "convert/vocabulary.hpp"
 #include "support/error.hpp"
@@ -55,12 +57,13 @@ std::vector<std::int32_t> rank_scores(const Entries& entries) {
   return ranks;
 }
 
-// All tokens that text may match, by bytes and then by id.
-std::vector<std::uint32_t> sort_pieces(const Entries& entries) {
+// All tokens of some kinds that have a text, by bytes and then by id.
+std::vector<std::uint32_t> sort_pieces(const Entries& entries,
+                                       std::initializer_list<TokenKind> kinds) {
   std::vector<std::uint32_t> sorted;
   for (std::uint32_t token = 0; token < entries.size(); ++token) {
-    const VocabularyEntry& entry = entries[token];
-    if (entry.kind == TokenKind::normal && !entry.bytes.empty()) sorted.push_back(token);
+    const bool belongs = std::ranges::find(kinds, entries[token].kind) != kinds.end();
+    if (belongs && !entries[token].bytes.empty()) sorted.push_back(token);
   }
   std::stable_sort(sorted.begin(), sorted.end(), [&](std::uint32_t a, std::uint32_t b) {
     return entries[a].bytes < entries[b].bytes;
@@ -83,23 +86,72 @@ std::vector<std::uint8_t> list_attributes(const Entries& entries) {
   return attributes;
 }
 
-std::vector<std::uint32_t> make_header(const Vocabulary& vocabulary, std::uint32_t text_bytes,
-                                       std::size_t sorted_count) {
-  const std::uint32_t first_byte = vocabulary.first_byte_token;
-  const std::uint32_t flags = (vocabulary.adds_space_prefix ? kTokenizerAddsSpacePrefix : 0) |
-                              (first_byte != kNoToken ? kTokenizerByteFallback : 0);
+// The merges by their tokens; of a pair that stands there twice the first counts.
+std::vector<TokenMerge> sort_merges(const std::vector<VocabularyMerge>& merges) {
+  require(merges.size() < kNoToken, "it has too many merges");
+  std::vector<TokenMerge> sorted;
+  for (const VocabularyMerge& merge : merges) {
+    sorted.push_back({merge.left, merge.right, static_cast<std::uint32_t>(sorted.size())});
+  }
+  const auto pair_of = [](const TokenMerge& merge) { return std::pair(merge.left, merge.right); };
+  std::ranges::stable_sort(sorted, {}, pair_of);
+  const auto repeated = std::ranges::unique(sorted, {}, pair_of);
+  sorted.erase(repeated.begin(), repeated.end());
+  // Ranks without gaps, so that each is below the number of merges.
+  std::vector<std::uint32_t> ranks;
+  for (const TokenMerge& merge : sorted) ranks.push_back(merge.rank);
+  std::ranges::sort(ranks);
+  for (TokenMerge& merge : sorted) {
+    const auto place = std::ranges::lower_bound(ranks, merge.rank);
+    merge.rank = static_cast<std::uint32_t>(place - ranks.begin());
+  }
+  return sorted;
+}
+
+// The lists of the section but for the text.
+struct Lists {
+  std::vector<std::uint32_t> offsets;
+  std::vector<std::int32_t> ranks;
+  std::vector<std::uint32_t> sorted;
+  std::vector<TokenMerge> merges;
+  std::vector<std::uint32_t> specials;
+};
+
+Lists make_lists(const Vocabulary& vocabulary) {
+  const Entries& entries = vocabulary.entries;
+  Lists lists;
+  lists.offsets = list_offsets(entries);
+  lists.sorted = sort_pieces(entries, {TokenKind::normal});
+  if (vocabulary.pre_tokenizer == PreTokenizer::none) {
+    lists.ranks = rank_scores(entries);
+  } else {
+    lists.merges = sort_merges(vocabulary.merges);
+    lists.specials = sort_pieces(entries, {TokenKind::control, TokenKind::user_defined});
+  }
+  return lists;
+}
+
+std::uint32_t make_flags(const Vocabulary& vocabulary) {
+  if (vocabulary.pre_tokenizer != PreTokenizer::none) {
+    return kTokenizerByteLevel | (vocabulary.ignores_merges ? kTokenizerIgnoresMerges : 0);
+  }
+  return (vocabulary.adds_space_prefix ? kTokenizerAddsSpacePrefix : 0) |
+         (vocabulary.first_byte_token != kNoToken ? kTokenizerByteFallback : 0);
+}
+
+std::vector<std::uint32_t> make_header(const Vocabulary& vocabulary, const Lists& lists) {
   return {static_cast<std::uint32_t>(vocabulary.entries.size()),
-          text_bytes,
+          lists.offsets.back(),
           longest_piece_bytes(vocabulary.entries),
           vocabulary.bos,
           vocabulary.eos,
           vocabulary.unknown,
-          flags,
-          static_cast<std::uint32_t>(sorted_count),
-          first_byte,
-          0,
-          0,
-          0};
+          make_flags(vocabulary),
+          static_cast<std::uint32_t>(lists.sorted.size()),
+          vocabulary.first_byte_token,
+          static_cast<std::uint32_t>(vocabulary.pre_tokenizer),
+          static_cast<std::uint32_t>(lists.merges.size()),
+          static_cast<std::uint32_t>(lists.specials.size())};
 }
 
 }  // namespace
@@ -107,13 +159,14 @@ std::vector<std::uint32_t> make_header(const Vocabulary& vocabulary, std::uint32
 std::vector<std::uint8_t> build_tokenizer_section(const Vocabulary& vocabulary) {
   const Entries& entries = vocabulary.entries;
   require(!entries.empty() && entries.size() <= (1U << 20), "it needs 1 to 2^20 tokens");
-  const std::vector<std::uint32_t> offsets = list_offsets(entries);
-  const std::vector<std::uint32_t> sorted = sort_pieces(entries);
+  const Lists lists = make_lists(vocabulary);
   std::vector<std::uint8_t> section;
-  append(section, make_header(vocabulary, offsets.back(), sorted.size()));
-  append(section, offsets);
-  append(section, rank_scores(entries));
-  append(section, sorted);
+  append(section, make_header(vocabulary, lists));
+  append(section, lists.offsets);
+  append(section, lists.ranks);
+  append(section, lists.sorted);
+  append(section, lists.merges);
+  append(section, lists.specials);
   append(section, list_attributes(entries));
   for (const VocabularyEntry& entry : entries) {
     section.insert(section.end(), entry.bytes.begin(), entry.bytes.end());
@@ -121,8 +174,9 @@ std::vector<std::uint8_t> build_tokenizer_section(const Vocabulary& vocabulary) 
   // What remains to go wrong is the caller's: ids out of range, byte tokens out of place. The
   // device would refuse it.
   Tokenizer tokenizer;
-  require(tokenizer.open(section) == Status::ok,
-          "a special token is out of range, or a byte token is out of place");
+  require(
+      tokenizer.open(section) == Status::ok,
+      "a special token is out of range, a byte token is out of place, or a merge makes no token");
   return section;
 }
 

@@ -18,6 +18,12 @@ struct VocabularyEntry {
   bool ends_text = false;
 };
 
+/// Two tokens that merge to a token of kind `normal` with the bytes of both.
+struct VocabularyMerge {
+  std::uint32_t left = 0;
+  std::uint32_t right = 0;
+};
+
 struct Vocabulary {
   std::vector<VocabularyEntry> entries;  // by token id
   std::uint32_t bos = kNoToken;
@@ -27,6 +33,11 @@ struct Vocabulary {
   /// kNoToken: it becomes `unknown`, as bytes do whose token would lie past the vocabulary.
   std::uint32_t first_byte_token = kNoToken;
   bool adds_space_prefix = true;
+  /// Other than `none`: byte-level BPE. Then scores, first_byte_token and adds_space_prefix say
+  /// nothing.
+  PreTokenizer pre_tokenizer = PreTokenizer::none;
+  bool ignores_merges = false;          // a piece that is a token becomes that token
+  std::vector<VocabularyMerge> merges;  // byte-level: the first merge before all others
 };
 
 /// Reads llama2.c's tokenizer.bin, which does not say how many tokens it holds: `vocab_size` comes

@@ -58,6 +58,8 @@ enum class [[nodiscard]] Status : std::uint8_t{
 
     // An image that holds one chip's part.
     image_bad_shard = 0x50,
+    // What the program was built without.
+    tokenizer_not_built = 0x51,
 };
 
 /// One line of English for `status`, without a full stop; never null, in read-only memory.

@@ -83,6 +83,8 @@ const char* status_text(Status status) {
       return "the text is longer than the chips can remember";
     case Status::image_bad_shard:
       return "the part of the model that the image says it holds is not valid";
+    case Status::tokenizer_not_built:
+      return "the model needs byte-level BPE, which this program was built without";
   }
   return "unknown status";
 }

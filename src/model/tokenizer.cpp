@@ -14,9 +14,9 @@ namespace {
 
 constexpr std::uint32_t kMaxVocabSize = 1U << 20;
 constexpr std::uint32_t kByteTokens = 256;
-constexpr std::uint32_t kFlags = kTokenizerAddsSpacePrefix | kTokenizerByteFallback;
+constexpr std::uint32_t kSentencePieceFlags = kTokenizerAddsSpacePrefix | kTokenizerByteFallback;
 constexpr std::uint32_t kHeaderWords = kTokenizerHeaderBytes / 4;
-constexpr std::uint32_t kFirstReservedWord = 9;
+constexpr std::uint32_t kMergeWords = sizeof(TokenMerge) / 4;
 
 bool is_token_or_none(std::uint32_t token, std::uint32_t vocab_size) {
   return token < vocab_size || token == kNoToken;
@@ -36,16 +36,19 @@ bool Tokenizer::read_header(std::span<const std::uint8_t> section) {
   flags_ = words[6];
   sorted_count_ = words[7];
   first_byte_token_ = words[8];
-  const auto* reserved = words + kFirstReservedWord;
-  if (std::any_of(reserved, words + kHeaderWords, [](std::uint32_t w) { return w != 0; })) {
-    return false;
-  }
-  // 13 bytes a token at most and less than 2^32 of text: no overflow in 64 bits.
-  const std::uint64_t words_count = kHeaderWords + 1 + 2ULL * vocab_size_ + sorted_count_;
+  pre_tokenizer_ = words[9];
+  merge_count_ = words[10];
+  special_count_ = words[11];
+  const std::uint32_t rank_count = is_byte_level() ? 0 : vocab_size_;
+  // Each count is below 2^32 and each entry has few bytes: no overflow in 64 bits.
+  const std::uint64_t words_count = kHeaderWords + 1ULL + vocab_size_ + rank_count + sorted_count_ +
+                                    std::uint64_t{kMergeWords} * merge_count_ + special_count_;
   if (4 * words_count + vocab_size_ + text_bytes_ != section.size()) return false;
   offsets_ = words + kHeaderWords;
   ranks_ = reinterpret_cast<const std::int32_t*>(offsets_ + vocab_size_ + 1);
-  sorted_ = offsets_ + vocab_size_ + 1 + vocab_size_;
+  sorted_ = offsets_ + vocab_size_ + 1 + rank_count;
+  merges_ = reinterpret_cast<const TokenMerge*>(sorted_ + sorted_count_);
+  specials_ = sorted_ + sorted_count_ + std::size_t{kMergeWords} * merge_count_;
   attributes_ = section.data() + 4 * words_count;
   text_ = reinterpret_cast<const char*>(attributes_ + vocab_size_);
   return true;
@@ -54,7 +57,11 @@ bool Tokenizer::read_header(std::span<const std::uint8_t> section) {
 bool Tokenizer::header_is_valid() const {
   if (vocab_size_ == 0 || vocab_size_ > kMaxVocabSize) return false;
   if (!is_token_or_none(bos_, vocab_size_) || !is_token_or_none(eos_, vocab_size_)) return false;
-  if (unknown_ >= vocab_size_ || (flags_ & ~kFlags) != 0) return false;
+  if (unknown_ >= vocab_size_) return false;
+  // check_byte_level has the rest.
+  if (is_byte_level()) return first_byte_token_ == kNoToken;
+  if ((flags_ & ~kSentencePieceFlags) != 0) return false;
+  if ((pre_tokenizer_ | merge_count_ | special_count_) != 0) return false;
   if ((flags_ & kTokenizerByteFallback) == 0) return first_byte_token_ == kNoToken;
   return first_byte_token_ < vocab_size_;
 }
@@ -74,10 +81,11 @@ bool Tokenizer::is_byte_run(std::uint32_t token) const {
 }
 
 bool Tokenizer::attributes_are_valid() const {
+  const TokenKind last = is_byte_level() ? TokenKind::user_defined : TokenKind::unknown;
   for (std::uint32_t token = 0; token < vocab_size_; ++token) {
     const std::uint8_t kind = attributes_[token] & kTokenKindMask;
     if ((attributes_[token] & ~(kTokenKindMask | kTokenEnd)) != 0) return false;
-    if (kind > static_cast<std::uint8_t>(TokenKind::unknown)) return false;
+    if (kind > static_cast<std::uint8_t>(last)) return false;
   }
   return true;
 }
@@ -122,8 +130,9 @@ Status Tokenizer::open(std::span<const std::uint8_t> section) {
                      opened.offsets_are_valid() && opened.attributes_are_valid() &&
                      opened.bytes_are_valid() && opened.index_is_valid();
   if (!valid) return Status::image_bad_tokenizer;
-  *this = opened;
-  return Status::ok;
+  const Status status = opened.is_byte_level() ? opened.check_byte_level() : Status::ok;
+  if (status == Status::ok) *this = opened;
+  return status;
 }
 
 std::string_view Tokenizer::piece(std::uint32_t token) const {

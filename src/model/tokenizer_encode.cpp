@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From text to tokens by llama2.c's rules.
+// From text to tokens; SentencePiece-style, by llama2.c's rules.
 #include <algorithm>
 
 #include "base/assert.hpp"
@@ -132,7 +132,8 @@ Status Tokenizer::encode(std::span<std::uint32_t> tokens, std::size_t& count,
   if (tokens.size() < needed || scratch.size() < needed) return Status::output_too_small;
   if (options.bos && bos_ != kNoToken) tokens[count++] = bos_;
   const std::span<std::uint32_t> body = tokens.subspan(count);
-  count += merge_pairs(body.first(split_characters(body, text)), scratch);
+  count += is_byte_level() ? encode_byte_level(body, scratch, text, false)
+                           : merge_pairs(body.first(split_characters(body, text)), scratch);
   if (options.eos && eos_ != kNoToken) tokens[count++] = eos_;
   MOTE_ASSERT(count <= needed);
   return Status::ok;
