@@ -10,6 +10,7 @@
 #include "convert/printable.hpp"
 #include "gguf/gguf_vocabulary.hpp"
 #include "huggingface/tokenizer_files.hpp"
+#include "huggingface/tokenizer_json.hpp"
 #include "support/error.hpp"
 #include "support/mapped_file.hpp"
 
@@ -18,7 +19,7 @@ namespace {
 
 constexpr std::string_view kSupported =
     "supported: SentencePiece (GGUF \"llama\", tokenizer.model), byte-level BPE (GGUF \"gpt2\"), "
-    "llama2.c's tokenizer.bin";
+    "BPE of tokenizer.json, llama2.c's tokenizer.bin";
 
 bool begins_with(const MappedFile& file, std::string_view head) {
   return file.bytes().size() >= head.size() &&
@@ -43,6 +44,7 @@ Vocabulary read_gguf(const MappedFile& file) {
 Vocabulary read_file(const std::string& path, std::uint32_t vocab_size) {
   const MappedFile file(path);
   if (begins_with(file, "GGUF")) return read_gguf(file);
+  if (begins_with(file, "{")) return read_tokenizer_json(path, vocab_size);
   if (is_sentencepiece(file)) {
     return read_folder_sentencepiece({TokenizerFormat::sentencepiece, path}, vocab_size);
   }
@@ -55,7 +57,7 @@ Vocabulary read_folder(const std::string& folder, std::uint32_t vocab_size) {
     case TokenizerFormat::sentencepiece:
       return read_folder_sentencepiece(file, vocab_size);
     case TokenizerFormat::tokenizer_json:
-      throw Error(fmt::format("{}: is not supported; {}", file.path, kSupported));
+      return read_tokenizer_json(file.path, vocab_size);
     case TokenizerFormat::none:
       break;
   }

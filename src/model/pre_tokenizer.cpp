@@ -94,8 +94,9 @@ std::size_t letter_bytes(std::string_view text, char letter, bool any_case) {
 
 /// 's|'t|'re|'ve|'m|'ll|'d
 std::size_t contraction_bytes(std::string_view text, bool any_case) {
+  static constexpr std::string_view kEndings[] = {"s", "t", "re", "ve", "m", "ll", "d"};
   if (text.empty() || text[0] != '\'') return 0;
-  for (const std::string_view ending : {"s", "t", "re", "ve", "m", "ll", "d"}) {
+  for (const std::string_view ending : kEndings) {
     std::size_t bytes = 1;
     for (const char letter : ending) {
       const std::size_t found = letter_bytes(skip(text, bytes), letter, any_case);
