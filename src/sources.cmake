@@ -63,3 +63,15 @@ set(MOTE_FIRMWARE_SOURCES
     firmware/one_chip.cpp
     firmware/signature.cpp
     firmware/text.cpp)
+
+# The kernels of one instruction set, MOTE_KERNELS: each set defines the same functions once, as the
+# reference does in namespace mote::ref. Who includes this list may set it before.
+set(MOTE_KERNELS_portable kernels/matvec_portable.cpp)
+
+if(NOT DEFINED MOTE_KERNELS)
+  set(MOTE_KERNELS portable)
+endif()
+if(NOT DEFINED MOTE_KERNELS_${MOTE_KERNELS})
+  message(FATAL_ERROR "MOTE_KERNELS=\"${MOTE_KERNELS}\" names no set of src/sources.cmake")
+endif()
+list(APPEND MOTE_SOURCES ${MOTE_KERNELS_${MOTE_KERNELS}})

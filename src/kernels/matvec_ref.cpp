@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The normative kernels: every other one must give the same bits.
+// The normative kernels: every other one must give the same bits. They are always built, so that
+// every other can be compared with them wherever it runs.
 #include <algorithm>
 #include <cstddef>
 
@@ -116,8 +117,8 @@ int align_scales(std::uint32_t* out, std::span<const Scale16> scales) {
   return largest - 15 - kScaleFractionBits;
 }
 
-void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
-                   int fraction_bits) {
+void ref::matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
+                        int fraction_bits) {
   MOTE_KERNEL_ASSERT(matrix.block <= kMaxBlock);
   const bool is_int4 = matrix.format == WeightFormat::int4;
   if constexpr (kFavorsSize) {

@@ -121,7 +121,7 @@ int count_wrong_rows(const Case& c, int fraction_bits) {
   std::vector<std::int64_t> scales(c.x_scales.size());
   for (std::size_t b = 0; b < scales.size(); ++b) scales[b] = specified_alignment(c.x_scales, b);
   std::vector<std::int32_t> out(m.rows);
-  matvec_s8_s32(out.data(), m, c.view, fraction_bits);
+  ref::matvec_s8_s32(out.data(), m, c.view, fraction_bits);
   int wrong = 0;
   for (std::uint32_t r = 0; r < m.rows; ++r) {
     Int128 sum = 0;
@@ -230,7 +230,7 @@ TEST(MatvecRef, widest_sum_fits) {
 double worst_excess(const Case& c, int fraction_bits, double aligned_unit) {
   const MatrixView& m = c.matrix;
   std::vector<std::int32_t> out(m.rows);
-  matvec_s8_s32(out.data(), m, c.view, fraction_bits);
+  ref::matvec_s8_s32(out.data(), m, c.view, fraction_bits);
   Worst worst;
   for (std::uint32_t r = 0; r < m.rows; ++r) {
     double exact = 0;
@@ -276,11 +276,11 @@ TEST(MatvecRef, slice_gives_the_same_rows) {
   for (const Shape& shape : shapes()) {
     const Case c = make_case(random, shape, {});
     std::vector<std::int32_t> whole(shape.rows);
-    matvec_s8_s32(whole.data(), c.matrix, c.view, 16);
+    ref::matvec_s8_s32(whole.data(), c.matrix, c.view, 16);
     for (std::uint32_t first = 0; first < shape.rows; ++first) {
       const std::uint32_t count = shape.rows - first;
       std::vector<std::int32_t> part(count);
-      matvec_s8_s32(part.data(), c.matrix.slice(first, count), c.view, 16);
+      ref::matvec_s8_s32(part.data(), c.matrix.slice(first, count), c.view, 16);
       ASSERT_TRUE(std::ranges::equal(part, std::span(whole).subspan(first)));
     }
   }

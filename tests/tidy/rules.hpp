@@ -58,8 +58,8 @@ inline constexpr std::array<std::pair<std::string_view, std::string_view>, 21> k
 
 /// Endings of files that are written for one instruction set.
 inline constexpr std::array<std::string_view, 12> kInstructionSets = {
-    "_sse4.cpp", "_avx2.cpp", "_avx512.cpp", "_vnni.cpp", "_neon.cpp",   "_dotprod.cpp",
-    "_mve.cpp",  "_dsp.cpp",  "_armv6m.cpp", "_rv32.cpp", "_xtensa.cpp", "_pie.cpp"};
+    "_sse4.cpp", "_avx2.cpp",    "_avx512.cpp", "_vnni.cpp", "_neon.cpp",   "_dotprod.cpp",
+    "_mve.cpp",  "_armv7em.cpp", "_armv6m.cpp", "_rv32.cpp", "_xtensa.cpp", "_pie.cpp"};
 
 /// Words that device code may not use anywhere: heap, exceptions, RTTI and floating point.
 inline constexpr std::array<std::string_view, 7> kBannedWords = {
