@@ -67,6 +67,7 @@ set(MOTE_FIRMWARE_SOURCES
 # The kernels of one instruction set, MOTE_KERNELS: each set defines the same functions once, as the
 # reference does in namespace mote::ref. Who includes this list may set it before.
 set(MOTE_KERNELS_portable kernels/matvec_portable.cpp)
+set(MOTE_KERNELS_armv7em kernels/matvec_armv7em.cpp)
 
 if(NOT DEFINED MOTE_KERNELS)
   set(MOTE_KERNELS portable)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernels of each instruction set give the bits of the reference. On boards
-// ports/common/kernel_test.cpp does the same.
+// ports/common/kernel_bench.cpp does the same.
 #include <gtest/gtest.h>
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of random, extreme and odd-sized matrices, by which a kernel is compared with the
-// reference. Without heap and library, so that boards run it too (ports/common/kernel_test.cpp).
+// reference. Without heap and library, so that boards run it too (ports/common/kernel_bench.cpp).
 #pragma once
 
 #include <algorithm>

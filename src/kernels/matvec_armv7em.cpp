@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix times vector for Cortex-M with the DSP extension (M4, M7, M33): two rows a pass, SMLAD.
+//
+// The vector's lanes are widened to pairs of int16 once for many rows, in the order in which the
+// bytes of the weights come out of SXTB16 (int8) or of a mask (int4). Eight lanes of two rows then
+// take 19 instructions: one load of lanes and, for each row, one load of weights, four that take
+// them apart and four SMLAD; int4 loads half as much twice as often. docs/BENCHMARKS.md has counts.
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "base/assert.hpp"
+#include "base/fixed_point.hpp"
+#include "kernels/matvec.hpp"
+#include "mote/config.hpp"
+
+namespace mote {
+namespace {
+
+/// Rows whose sums are kept while a long vector is widened part by part.
+constexpr std::uint32_t kRowsPerGroup = 32;
+
+/// Words of widened lanes: one for each two lanes of a block, and two more.
+constexpr std::uint32_t kWords = 320;
+static_assert(kWords >= kMaxBlock / 2 + 2);
+
+/// Rows that are multiplied with the same widened blocks. The assembly below knows its layout.
+struct Pass {
+  std::int64_t* sums;  // of the rows, which are even in number; products are added
+  const std::int64_t* sums_end;
+  const std::uint32_t* widened;
+  std::uint32_t row_skip;  // bytes from the last block of a row to the first of the next but one
+  const std::uint8_t* factors;   // of the first row, int4 only
+  std::uint32_t factors_of_row;  // from there to those of the second row
+  std::uint32_t factor_skip;     // as row_skip
+};
+static_assert(offsetof(Pass, sums_end) == 4 && offsetof(Pass, widened) == 8 &&
+              offsetof(Pass, row_skip) == 12 && offsetof(Pass, factors) == 16 &&
+              offsetof(Pass, factors_of_row) == 20 && offsetof(Pass, factor_skip) == 24);
+
+/// Multiplies rows, two at a time from row0 and row1 on. A widened block is
+///   int4 only: -8 times the sum of its lanes, since nibbles are stored plus 8
+///   B / 2 words of two lanes each
+///   2 * scale, plus 1 in the last block
+using MultiplyRows = void(Pass* pass, const std::uint8_t* row0, const std::uint8_t* row1);
+
+// clang-format off
+
+// Eight int8 lanes of one row: r8 to r10 are scratch, r4 to r7 hold the vector's lanes.
+#define MOTE_INT8_ROW(row, sum, begin)         \
+  "ldrd r8, r9, [" row "], #8\n"               \
+  "sxtb16 r10, r8\n"                           \
+  begin                                        \
+  "sxtb16 r8, r8, ror #8\n"                    \
+  "smlad " sum ", r8, r5, " sum "\n"           \
+  "sxtb16 r10, r9\n"                           \
+  "smlad " sum ", r10, r6, " sum "\n"          \
+  "sxtb16 r9, r9, ror #8\n"                    \
+  "smlad " sum ", r9, r7, " sum "\n"
+
+// r0:lr is the first row's sum, [sp] the second's, [sp, #8] the pass; r1 and r2 are the rows, r3 the
+// widened lanes, r11 and r12 the dot products of a block.
+#define MOTE_MULTIPLY_INT8(block)                                     \
+  asm("push {r0, r4-r11, lr}\n"                                       \
+      "mov r5, r0\n"                                                  \
+      "ldr r4, [r0]\n"                                                \
+      "sub sp, sp, #8\n"                                              \
+      "2:\n"                                                          \
+      "ldrd r6, r7, [r4, #8]\n"                                       \
+      "ldrd r0, lr, [r4]\n"                                           \
+      "strd r6, r7, [sp]\n"                                           \
+      "ldr r3, [r5, #8]\n"                                            \
+      "1:\n"                                                          \
+      "ldmia r3!, {r4-r7}\n"                                          \
+      MOTE_INT8_ROW("r1", "r11", "smuad r11, r10, r4\n")              \
+      MOTE_INT8_ROW("r2", "r12", "smuad r12, r10, r4\n")              \
+      ".rept " #block " / 8 - 1\n"                                    \
+      "ldmia r3!, {r4-r7}\n"                                          \
+      MOTE_INT8_ROW("r1", "r11", "smlad r11, r10, r4, r11\n")         \
+      MOTE_INT8_ROW("r2", "r12", "smlad r12, r10, r4, r12\n")         \
+      ".endr\n"                                                       \
+      "ldr r4, [r3], #4\n"                                            \
+      "ldrd r6, r7, [sp]\n"                                           \
+      "lsrs r4, r4, #1\n"                                             \
+      "smlal r0, lr, r11, r4\n"                                       \
+      "smlal r6, r7, r12, r4\n"                                       \
+      "strd r6, r7, [sp]\n"                                           \
+      "bcc 1b\n"                                                      \
+      "ldr r5, [sp, #8]\n"                                            \
+      "ldmia r5, {r4, r8-r10}\n"                                      \
+      "strd r0, lr, [r4], #8\n"                                       \
+      "strd r6, r7, [r4], #8\n"                                       \
+      "add r1, r1, r10\n"                                             \
+      "add r2, r2, r10\n"                                             \
+      "str r4, [r5]\n"                                                \
+      "cmp r4, r8\n"                                                  \
+      "bne 2b\n"                                                      \
+      "add sp, sp, #12\n"                                             \
+      "pop {r4-r11, pc}\n")
+
+// Four bytes of int4 of one row, eight lanes: r12 masks two nibbles, r8 and r9 are scratch.
+#define MOTE_INT4_ROW(row, sum)                \
+  "ldr r8, [" row "], #4\n"                    \
+  "and r9, r12, r8\n"                          \
+  "smlad " sum ", r9, r4, " sum "\n"           \
+  "and r9, r12, r8, lsr #4\n"                  \
+  "smlad " sum ", r9, r5, " sum "\n"           \
+  "and r9, r12, r8, lsr #8\n"                  \
+  "smlad " sum ", r9, r6, " sum "\n"           \
+  "and r9, r12, r8, lsr #12\n"                 \
+  "smlad " sum ", r9, r7, " sum "\n"
+
+// The sums are [sp] and [sp, #8], the pass [sp, #16]; r10 and r11 are the dot products of a block,
+// r0 the first row's factors, lr further the second's.
+#define MOTE_MULTIPLY_INT4(block)                                     \
+  asm("push {r0, r4-r11, lr}\n"                                       \
+      "mov r9, r0\n"                                                  \
+      "ldr lr, [r0, #20]\n"                                           \
+      "ldr r4, [r9]\n"                                                \
+      "ldr r0, [r0, #16]\n"                                           \
+      "sub sp, sp, #16\n"                                             \
+      "mov r12, #0x000f000f\n"                                        \
+      "2:\n"                                                          \
+      "ldm r4, {r4-r7}\n"                                             \
+      "ldr r3, [r9, #8]\n"                                            \
+      "stm sp, {r4-r7}\n"                                             \
+      "1:\n"                                                          \
+      "ldr r10, [r3], #4\n"                                           \
+      "mov r11, r10\n"                                                \
+      ".rept " #block " / 8\n"                                        \
+      "ldmia r3!, {r4-r7}\n"                                          \
+      MOTE_INT4_ROW("r1", "r10")                                      \
+      MOTE_INT4_ROW("r2", "r11")                                      \
+      ".endr\n"                                                       \
+      "ldrb r6, [r0, lr]\n"                                           \
+      "ldrb r5, [r0], #1\n"                                           \
+      "ldr r4, [r3], #4\n"                                            \
+      "mul r11, r11, r6\n"                                            \
+      "mul r10, r10, r5\n"                                            \
+      "lsrs r4, r4, #1\n"                                             \
+      "ldm sp, {r5-r8}\n"                                             \
+      "smlal r5, r6, r10, r4\n"                                       \
+      "smlal r7, r8, r11, r4\n"                                       \
+      "stm sp, {r5-r8}\n"                                             \
+      "bcc 1b\n"                                                      \
+      "ldr r9, [sp, #16]\n"                                           \
+      "ldr r10, [r9, #24]\n"                                          \
+      "ldr r4, [r9]\n"                                                \
+      "add r0, r0, r10\n"                                             \
+      "ldr r10, [r9, #12]\n"                                          \
+      "stmia r4!, {r5-r8}\n"                                          \
+      "add r1, r1, r10\n"                                             \
+      "add r2, r2, r10\n"                                             \
+      "ldr r8, [r9, #4]\n"                                            \
+      "str r4, [r9]\n"                                                \
+      "cmp r4, r8\n"                                                  \
+      "bne 2b\n"                                                      \
+      "add sp, sp, #20\n"                                             \
+      "pop {r4-r11, pc}\n")
+
+#define MOTE_DEFINE(block)                                                                    \
+  [[gnu::naked]] void multiply_int8_##block(Pass*, const std::uint8_t*, const std::uint8_t*) { \
+    MOTE_MULTIPLY_INT8(block);                                                                \
+  }                                                                                           \
+  [[gnu::naked]] void multiply_int4_##block(Pass*, const std::uint8_t*, const std::uint8_t*) { \
+    MOTE_MULTIPLY_INT4(block);                                                                \
+  }
+MOTE_DEFINE(8)
+MOTE_DEFINE(16)
+MOTE_DEFINE(32)
+MOTE_DEFINE(64)
+
+// clang-format on
+
+/// By format and by log2 of the block less 3.
+constexpr std::array<std::array<MultiplyRows*, 4>, 2> kMultiplyRows = {
+    {{multiply_int8_8, multiply_int8_16, multiply_int8_32, multiply_int8_64},
+     {multiply_int4_8, multiply_int4_16, multiply_int4_32, multiply_int4_64}}};
+
+/// Four lanes; they may lie anywhere.
+std::uint32_t load_lanes(const std::int8_t* lanes) {
+  std::uint32_t word;
+  std::memcpy(&word, lanes, sizeof word);
+  return word;
+}
+
+/// Lanes 0 and 2 as int16.
+std::uint32_t even_lanes(std::uint32_t word) {
+  std::uint32_t pair;
+  asm("sxtb16 %0, %1" : "=r"(pair) : "r"(word));
+  return pair;
+}
+
+/// Lanes 1 and 3 as int16.
+std::uint32_t odd_lanes(std::uint32_t word) {
+  std::uint32_t pair;
+  asm("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
+  return pair;
+}
+
+/// sum less 8 times both lanes of a pair.
+std::int32_t subtract_lanes(std::int32_t sum, std::uint32_t pair) {
+  asm("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(pair), "r"(0xfff8fff8U));
+  return sum;
+}
+
+std::uint32_t* widen_int8(std::uint32_t* out, const std::int8_t* lanes, std::uint32_t block) {
+  const std::int8_t* const end = lanes + block;
+  do {
+    const std::uint32_t first = load_lanes(lanes);
+    const std::uint32_t second = load_lanes(lanes + 4);
+    out[0] = even_lanes(first);
+    out[1] = odd_lanes(first);
+    out[2] = even_lanes(second);
+    out[3] = odd_lanes(second);
+    out += 4;
+    lanes += 8;
+  } while (lanes != end);
+  return out;
+}
+
+std::uint32_t* widen_int4(std::uint32_t* out, const std::int8_t* lanes, std::uint32_t block) {
+  std::uint32_t* const first = out++;
+  std::int32_t sum = 0;
+  const std::uint32_t half = block / 2;
+  const std::int8_t* const end = lanes + half;
+  do {
+    const std::uint32_t low = load_lanes(lanes);
+    const std::uint32_t high = load_lanes(lanes + half);
+    out[0] = even_lanes(low);
+    out[1] = even_lanes(high);
+    out[2] = odd_lanes(low);
+    out[3] = odd_lanes(high);
+    for (int i = 0; i < 4; ++i) sum = subtract_lanes(sum, out[i]);
+    out += 4;
+    lanes += 4;
+  } while (lanes != end);
+  *first = static_cast<std::uint32_t>(sum);
+  return out;
+}
+
+/// Blocks first to first + count - 1 of `x`.
+void widen(std::uint32_t* out, const MatrixView& m, const ActivationView& x, std::uint32_t first,
+           std::uint32_t count) {
+  const std::int8_t* lanes = x.values + std::size_t{first} * m.block;
+  for (std::uint32_t b = 0; b < count; ++b) {
+    out = m.format == WeightFormat::int4 ? widen_int4(out, lanes, m.block)
+                                         : widen_int8(out, lanes, m.block);
+    *out++ = x.scales[first + b] << 1;
+    lanes += m.block;
+  }
+  out[-1] |= 1;
+}
+
+/// multiply_shift, short for the shifts that models have.
+std::int32_t round_sum(std::int64_t sum, std::uint32_t mantissa, int shift) {
+  const auto bits = static_cast<std::uint32_t>(shift - 32);
+  if (bits - 1 > 30) return multiply_shift(sum, mantissa, shift);
+  const auto low = std::uint64_t{static_cast<std::uint32_t>(sum)} * mantissa;
+  const std::int64_t high =
+      (sum >> 32) * std::int64_t{mantissa} + static_cast<std::int64_t>(low >> 32);
+  auto upper = static_cast<std::int32_t>(high >> 32);
+  const std::uint32_t carried = static_cast<std::uint32_t>(upper) << (32 - bits);
+  auto result = static_cast<std::int32_t>(high);
+  // The last bit that is shifted out is the half that rounds up.
+  asm("lsrs %0, %0, %2\n"
+      "orr %0, %0, %3\n"
+      "asr %1, %1, %2\n"
+      "adcs %0, %0, #0\n"
+      "adc %1, %1, #0\n"
+      : "+&r"(result), "+&r"(upper)
+      : "r"(bits), "r"(carried)
+      : "cc");
+  if (upper != result >> 31) return upper < 0 ? INT32_MIN : INT32_MAX;
+  return result;
+}
+
+struct Product {
+  std::int32_t* out;
+  const MatrixView& m;
+  const ActivationView& x;
+  int unit;             // exponent of a sum, before the scale of its row
+  std::uint32_t parts;  // blocks that are widened at a time
+  MultiplyRows* multiply;
+};
+
+/// Adds blocks first to first + count - 1 of `rows` rows, the widened ones, to their sums.
+///   sums (rows, made even)
+void multiply_part(std::int64_t* sums, const Product& p, std::uint32_t row, std::uint32_t rows,
+                   std::uint32_t first, std::uint32_t count, const std::uint32_t* widened) {
+  const std::uint32_t row_bytes = p.m.row_bytes();
+  const std::uint32_t blocks = p.m.blocks();
+  const std::uint32_t block_bytes = row_bytes / blocks;
+  const std::uint8_t* weights =
+      p.m.weights + std::size_t{row} * row_bytes + std::size_t{first} * block_bytes;
+  const std::uint32_t pairs = rows / 2 * 2;
+  Pass pass = {sums,    sums + pairs, widened,           2 * row_bytes - count * block_bytes,
+               nullptr, blocks,       2 * blocks - count};
+  if (p.m.format == WeightFormat::int4) {
+    pass.factors = p.m.block_factors + std::size_t{row} * blocks + first;
+  }
+  if (pairs != 0) p.multiply(&pass, weights, weights + row_bytes);
+  if (pairs == rows) return;
+  // The last of an odd number of rows is multiplied twice, and counts once.
+  weights += std::size_t{pairs} * row_bytes;
+  pass.sums = sums + pairs;
+  pass.sums_end = pass.sums + 2;
+  if (pass.factors != nullptr) pass.factors += std::size_t{pairs} * blocks;
+  pass.factors_of_row = 0;
+  p.multiply(&pass, weights, weights);
+}
+
+void multiply_group(const Product& p, std::uint32_t row, std::uint32_t rows,
+                    std::uint32_t* widened) {
+  std::int64_t sums[kRowsPerGroup];
+  for (std::uint32_t r = 0; r < rows; r += 2) {
+    sums[r] = sums[r + 1] = 0;
+    // Not a call of memset, which small libraries have for single bytes.
+    asm("" ::: "memory");
+  }
+  const std::uint32_t blocks = p.m.blocks();
+  for (std::uint32_t b = 0; b < blocks; b += p.parts) {
+    const std::uint32_t count = std::min(p.parts, blocks - b);
+    // One part stays for all groups.
+    if (row == 0 || count != blocks) widen(widened, p.m, p.x, b, count);
+    multiply_part(sums, p, row, rows, b, count, widened);
+  }
+  const int bits = -p.unit;
+  const Scale16* scales = p.m.row_scales + row;
+  std::int32_t* out = p.out + row;
+  for (std::uint32_t r = 0; r < rows; ++r) {
+    const std::uint32_t stored = scales[r].bits;
+    const std::uint32_t upper = stored >> 11;
+    const std::uint32_t hidden = upper != 0 ? 1 : 0;
+    const std::uint32_t mantissa = (stored & 0x7ffU) | hidden << 11;
+    out[r] =
+        round_sum(sums[r], mantissa * p.x.factor.mantissa, bits - static_cast<int>(upper - hidden));
+  }
+}
+
+}  // namespace
+
+void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
+                   int fraction_bits) {
+  const bool is_int4 = matrix.format == WeightFormat::int4;
+  // Images have whole words in rows of such blocks.
+  if (matrix.block < 8 || reinterpret_cast<std::uintptr_t>(matrix.weights) % 4 != 0) {
+    return ref::matvec_s8_s32(out, matrix, x, fraction_bits);
+  }
+  const auto index = static_cast<std::size_t>(std::countr_zero(matrix.block / 8));
+  const Product p = {out,
+                     matrix,
+                     x,
+                     x.factor.exponent + matrix.exponent + fraction_bits,
+                     kWords / (matrix.block / 2 + 2),
+                     kMultiplyRows[is_int4 ? 1 : 0][index]};
+  std::uint32_t widened[kWords];
+  for (std::uint32_t r = 0; r < matrix.rows; r += kRowsPerGroup) {
+    multiply_group(p, r, std::min(kRowsPerGroup, matrix.rows - r), widened);
+  }
+}
+
+}  // namespace mote
