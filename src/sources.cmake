@@ -68,6 +68,7 @@ set(MOTE_FIRMWARE_SOURCES
 # reference does in namespace mote::ref. Who includes this list may set it before.
 set(MOTE_KERNELS_portable kernels/matvec_portable.cpp)
 set(MOTE_KERNELS_armv7em kernels/matvec_armv7em.cpp)
+set(MOTE_KERNELS_mve kernels/matvec_mve.cpp)
 
 if(NOT DEFINED MOTE_KERNELS)
   set(MOTE_KERNELS portable)

@@ -105,7 +105,8 @@ void measure_matvec(WeightFormat format, std::uint32_t rows, std::uint32_t colum
   m.columns = columns;
   m.block = block;
   m.format = format;
-  m.exponent = -38;
+  // Rows come out at some 24 bits.
+  m.exponent = -53;
   m.weights = random_numbers<std::uint8_t>(arena, random, rows * m.row_bytes()).data();
   const auto scales = arena.take<Scale16>(rows);
   std::ranges::fill(scales, Scale16{0x4321});
@@ -201,7 +202,7 @@ int run() {
       test::count_wrong_rows(matvec_s8_s32, board::arena().first(test::kMatvecCaseBytes), 1);
   board::write_console("{\"board\": \"");
   board::write_console(board::name());
-  board::write_console("\", \"unit\": \"");
+  board::write_console("\", \"kernels\": \"" MOTE_KERNELS_NAME "\", \"unit\": \"");
   board::write_console(board::work_unit());
   board::write_console("\"");
   print_field("wrong_rows", wrong);
