@@ -83,7 +83,7 @@ def read_arguments():
     parser.add_argument("--model", default=f"{ROOT}/../shared/models/stories260K.bin")
     parser.add_argument("--mote", default=f"{ROOT}/build/release/host/mote")
     parser.add_argument("boards", nargs="*")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def main():

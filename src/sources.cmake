@@ -67,6 +67,7 @@ set(MOTE_FIRMWARE_SOURCES
 # The kernels of one instruction set, MOTE_KERNELS: each set defines the same functions once, as the
 # reference does in namespace mote::ref. Who includes this list may set it before.
 set(MOTE_KERNELS_portable kernels/matvec_portable.cpp)
+set(MOTE_KERNELS_armv6m kernels/matvec_armv6m.cpp)
 set(MOTE_KERNELS_armv7em kernels/matvec_armv7em.cpp)
 set(MOTE_KERNELS_mve kernels/matvec_mve.cpp)
 

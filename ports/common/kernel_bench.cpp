@@ -198,8 +198,8 @@ void measure_elements() {
 }
 
 int run() {
-  const std::uint32_t wrong =
-      test::count_wrong_rows(matvec_s8_s32, board::arena().first(test::kMatvecCaseBytes), 1);
+  const std::uint32_t wrong = test::count_wrong_rows(
+      matvec_s8_s32, board::arena().first(test::kMatvecCaseBytes), 1, MOTE_KERNEL_CASES);
   board::write_console("{\"board\": \"");
   board::write_console(board::name());
   board::write_console("\", \"kernels\": \"" MOTE_KERNELS_NAME "\", \"unit\": \"");

@@ -6,8 +6,6 @@
 // take 19 instructions: one load of lanes and, for each row, one load of weights, four that take
 // them apart and four SMLAD; int4 loads half as much twice as often. docs/BENCHMARKS.md has counts.
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -24,7 +22,7 @@ namespace {
 constexpr std::uint32_t kRowsPerGroup = 32;
 
 /// Words of widened lanes: one for each two lanes of a block, and two more.
-constexpr std::uint32_t kWords = 320;
+constexpr std::uint32_t kWords = 192;
 static_assert(kWords >= kMaxBlock / 2 + 2);
 
 /// Rows that are multiplied with the same widened blocks. The assembly below knows its layout.
@@ -41,11 +39,10 @@ static_assert(offsetof(Pass, sums_end) == 4 && offsetof(Pass, widened) == 8 &&
               offsetof(Pass, row_skip) == 12 && offsetof(Pass, factors) == 16 &&
               offsetof(Pass, factors_of_row) == 20 && offsetof(Pass, factor_skip) == 24);
 
-/// Multiplies rows, two at a time from row0 and row1 on. A widened block is
-///   int4 only: -8 times the sum of its lanes, since nibbles are stored plus 8
-///   B / 2 words of two lanes each
-///   2 * scale, plus 1 in the last block
-using MultiplyRows = void(Pass* pass, const std::uint8_t* row0, const std::uint8_t* row1);
+// Each function below multiplies rows, two at a time from row0 and row1 on. A widened block is
+//   int4 only: -8 times the sum of its lanes, since nibbles are stored plus 8
+//   B / 2 words of two lanes each
+//   2 * scale, plus 1 in the last block
 
 // clang-format off
 
@@ -175,10 +172,21 @@ MOTE_DEFINE(64)
 
 // clang-format on
 
-/// By format and by log2 of the block less 3.
-constexpr std::array<std::array<MultiplyRows*, 4>, 2> kMultiplyRows = {
-    {{multiply_int8_8, multiply_int8_16, multiply_int8_32, multiply_int8_64},
-     {multiply_int4_8, multiply_int4_16, multiply_int4_32, multiply_int4_64}}};
+/// Calls by name, so that the depth of the stack can be told from the calls.
+void multiply(WeightFormat format, std::uint32_t block, Pass* pass, const std::uint8_t* row0,
+              const std::uint8_t* row1) {
+  const bool is_int4 = format == WeightFormat::int4;
+  switch (block) {
+    case 8:
+      return is_int4 ? multiply_int4_8(pass, row0, row1) : multiply_int8_8(pass, row0, row1);
+    case 16:
+      return is_int4 ? multiply_int4_16(pass, row0, row1) : multiply_int8_16(pass, row0, row1);
+    case 32:
+      return is_int4 ? multiply_int4_32(pass, row0, row1) : multiply_int8_32(pass, row0, row1);
+    default:
+      return is_int4 ? multiply_int4_64(pass, row0, row1) : multiply_int8_64(pass, row0, row1);
+  }
+}
 
 /// Four lanes; they may lie anywhere.
 std::uint32_t load_lanes(const std::int8_t* lanes) {
@@ -284,7 +292,6 @@ struct Product {
   const ActivationView& x;
   int unit;             // exponent of a sum, before the scale of its row
   std::uint32_t parts;  // blocks that are widened at a time
-  MultiplyRows* multiply;
 };
 
 /// Adds blocks first to first + count - 1 of `rows` rows, the widened ones, to their sums.
@@ -302,7 +309,7 @@ void multiply_part(std::int64_t* sums, const Product& p, std::uint32_t row, std:
   if (p.m.format == WeightFormat::int4) {
     pass.factors = p.m.block_factors + std::size_t{row} * blocks + first;
   }
-  if (pairs != 0) p.multiply(&pass, weights, weights + row_bytes);
+  if (pairs != 0) multiply(p.m.format, p.m.block, &pass, weights, weights + row_bytes);
   if (pairs == rows) return;
   // The last of an odd number of rows is multiplied twice, and counts once.
   weights += std::size_t{pairs} * row_bytes;
@@ -310,7 +317,7 @@ void multiply_part(std::int64_t* sums, const Product& p, std::uint32_t row, std:
   pass.sums_end = pass.sums + 2;
   if (pass.factors != nullptr) pass.factors += std::size_t{pairs} * blocks;
   pass.factors_of_row = 0;
-  p.multiply(&pass, weights, weights);
+  multiply(p.m.format, p.m.block, &pass, weights, weights);
 }
 
 void multiply_group(const Product& p, std::uint32_t row, std::uint32_t rows,
@@ -345,18 +352,12 @@ void multiply_group(const Product& p, std::uint32_t row, std::uint32_t rows,
 
 void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                    int fraction_bits) {
-  const bool is_int4 = matrix.format == WeightFormat::int4;
   // Images have whole words in rows of such blocks.
   if (matrix.block < 8 || reinterpret_cast<std::uintptr_t>(matrix.weights) % 4 != 0) {
     return ref::matvec_s8_s32(out, matrix, x, fraction_bits);
   }
-  const auto index = static_cast<std::size_t>(std::countr_zero(matrix.block / 8));
-  const Product p = {out,
-                     matrix,
-                     x,
-                     x.factor.exponent + matrix.exponent + fraction_bits,
-                     kWords / (matrix.block / 2 + 2),
-                     kMultiplyRows[is_int4 ? 1 : 0][index]};
+  const Product p = {out, matrix, x, x.factor.exponent + matrix.exponent + fraction_bits,
+                     kWords / (matrix.block / 2 + 2)};
   std::uint32_t widened[kWords];
   for (std::uint32_t r = 0; r < matrix.rows; r += kRowsPerGroup) {
     multiply_group(p, r, std::min(kRowsPerGroup, matrix.rows - r), widened);

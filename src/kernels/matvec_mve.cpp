@@ -9,7 +9,6 @@
 #include <arm_mve.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -41,12 +40,9 @@ constexpr std::size_t kScalesAt = offsetof(Chunk, scales);
 static_assert(kScalesAt == 880 && offsetof(Chunk, corrections) == kScalesAt + 16);
 static_assert(offsetof(Chunk, factors) == kScalesAt + 32 && sizeof(Chunk) == 916);
 
-/// Step 1, for rows in multiples of 4 and 1 to 3 blocks.
-///   dots (rows, blocks)
-///   lanes (blocks * 32)
-///   skip  bytes from the end of a row's part to the next row's
-using MultiplyLanes = void(std::int32_t* dots, const std::uint8_t* weights,
-                           const std::int8_t* lanes, std::uint32_t skip, std::uint32_t fours);
+// Step 1, for rows in multiples of 4 and 1 to 3 blocks: functions of
+//   dots (rows, blocks), weights, lanes (blocks * 32), the bytes from the end of a row's part to
+//   the next row's, rows / 4
 
 // clang-format off
 
@@ -133,12 +129,9 @@ MOTE_DEFINE(multiply_int4_1, MOTE_LOAD_2 MOTE_MASK, MOTE_FOUR_ROWS_1(MOTE_INT4_R
 MOTE_DEFINE(multiply_int4_2, MOTE_LOAD_4 MOTE_MASK, MOTE_FOUR_ROWS_2(MOTE_INT4_ROW_2))
 MOTE_DEFINE(multiply_int4_3, MOTE_LOAD_5 MOTE_MASK, MOTE_FOUR_ROWS_3(MOTE_INT4_ROW_3))
 
-/// Step 2: the dot products of one chunk, or of three that follow each other in memory, times their
-/// scales, and times their factors for int4, begin the sums or are added to them.
-///   pitch  blocks of a chunk; 3 where there are three chunks
-///   blocks int4, of a row: the way from its factors to the next row's
-using AddDots = void(std::int64_t* sums, const Chunk* chunks, std::uint32_t fours,
-                     std::uint32_t blocks);
+// Step 2: the dot products of one chunk, or of three that follow each other in memory, times their
+// scales, and times their factors for int4, begin the sums or are added to them: functions of
+//   sums (rows), chunks, rows / 4, and for int4 the way from a row's factors to the next row's
 
 #define MOTE_INT8_DOTS(add, sum, dots, scales, pitch)                             \
   "vldrw.u32 q3, [" dots "], #" pitch "\n"                                        \
@@ -311,25 +304,68 @@ struct Rounding {
 
 // clang-format on
 
-constexpr std::array<std::array<MultiplyLanes*, kChunkBlocks>, 2> kMultiplyLanes = {
-    {{multiply_int8_1, multiply_int8_2, multiply_int8_3},
-     {multiply_int4_1, multiply_int4_2, multiply_int4_3}}};
-/// By format; for the blocks of the chunk that begins the sums.
-constexpr std::array<std::array<AddDots*, kChunkBlocks>, 2> kBeginChunk = {
-    {{begin_int8_1, begin_int8_2, begin_int8_3}, {begin_int4_1, begin_int4_2, begin_int4_3}}};
-constexpr std::array<AddDots*, 2> kBeginChunks = {begin_int8_9, begin_int4_9};
-constexpr std::array<AddDots*, 2> kAddChunk = {add_int8_3, add_int4_3};
-constexpr std::array<AddDots*, 2> kAddChunks = {add_int8_9, add_int4_9};
+// Calls by name, so that the depth of the stack can be told from the calls.
+
+void multiply_lanes(bool is_int4, std::uint32_t count, std::int32_t* dots,
+                    const std::uint8_t* weights, const std::int8_t* lanes, std::uint32_t skip,
+                    std::uint32_t fours) {
+  switch (count) {
+    case 1:
+      return is_int4 ? multiply_int4_1(dots, weights, lanes, skip, fours)
+                     : multiply_int8_1(dots, weights, lanes, skip, fours);
+    case 2:
+      return is_int4 ? multiply_int4_2(dots, weights, lanes, skip, fours)
+                     : multiply_int8_2(dots, weights, lanes, skip, fours);
+    default:
+      return is_int4 ? multiply_int4_3(dots, weights, lanes, skip, fours)
+                     : multiply_int8_3(dots, weights, lanes, skip, fours);
+  }
+}
+
+/// Step 2 for the first chunks, `count` blocks of them.
+void begin_sums(bool is_int4, std::uint32_t count, std::int64_t* sums, const Chunk* chunks,
+                std::uint32_t fours, std::uint32_t blocks) {
+  switch (count) {
+    case 1:
+      return is_int4 ? begin_int4_1(sums, chunks, fours, blocks)
+                     : begin_int8_1(sums, chunks, fours, blocks);
+    case 2:
+      return is_int4 ? begin_int4_2(sums, chunks, fours, blocks)
+                     : begin_int8_2(sums, chunks, fours, blocks);
+    case 3:
+      return is_int4 ? begin_int4_3(sums, chunks, fours, blocks)
+                     : begin_int8_3(sums, chunks, fours, blocks);
+    default:
+      return is_int4 ? begin_int4_9(sums, chunks, fours, blocks)
+                     : begin_int8_9(sums, chunks, fours, blocks);
+  }
+}
+
+/// Step 2 for further chunks: one, or three.
+void add_to_sums(bool is_int4, std::uint32_t count, std::int64_t* sums, const Chunk* chunks,
+                 std::uint32_t fours, std::uint32_t blocks) {
+  if (count == kChunkBlocks) {
+    return is_int4 ? add_int4_3(sums, chunks, fours, blocks)
+                   : add_int8_3(sums, chunks, fours, blocks);
+  }
+  return is_int4 ? add_int4_9(sums, chunks, fours, blocks)
+                 : add_int8_9(sums, chunks, fours, blocks);
+}
+
+void sum_dots(bool is_int4, bool is_first, std::uint32_t count, std::int64_t* sums,
+              const Chunk* chunks, std::uint32_t fours, std::uint32_t blocks) {
+  if (is_first) return begin_sums(is_int4, count, sums, chunks, fours, blocks);
+  add_to_sums(is_int4, count, sums, chunks, fours, blocks);
+}
 
 struct Product {
   std::int32_t* out;
   const MatrixView& m;
   const ActivationView& x;
-  int unit;            // exponent of a sum, before the scale of its row
-  std::size_t format;  // 0 int8, 1 int4
-  std::uint32_t blocks;
+  int unit;  // exponent of a sum, before the scale of its row
+  bool is_int4;
+  std::uint32_t blocks;  // of kBlock lanes
   std::uint32_t block_bytes;
-  MultiplyLanes* multiply;
 };
 
 void round_row(const Product& p, std::uint32_t row, std::int64_t sum) {
@@ -367,14 +403,14 @@ std::int32_t dot_int4(const std::uint8_t* weights, const std::int8_t* x, std::ui
 /// Rows first to last - 1, one by one.
 void multiply_rows(const Product& p, std::uint32_t first, std::uint32_t last) {
   const std::uint32_t blocks = p.m.blocks();
-  const std::uint32_t block_bytes = p.m.block >> p.format;
+  const std::uint32_t block_bytes = p.is_int4 ? p.m.block / 2 : p.m.block;
   for (std::uint32_t row = first; row < last; ++row) {
     const std::size_t index = std::size_t{row} * blocks;
     const std::uint8_t* weights = p.m.weights + index * block_bytes;
     const std::int8_t* x = p.x.values;
     std::int64_t sum = 0;
     for (std::uint32_t b = 0; b < blocks; ++b) {
-      const std::int32_t dot = p.format != 0
+      const std::int32_t dot = p.is_int4
                                    ? dot_int4(weights, x, p.m.block) * p.m.block_factors[index + b]
                                    : dot_int8(weights, x, p.m.block);
       sum += std::int64_t{dot} * static_cast<std::int32_t>(p.x.scales[b]);
@@ -396,7 +432,7 @@ void prepare_chunk(Chunk& chunk, const Product& p, std::uint32_t first, std::uin
   vst1q_s32(chunk.scales, p.m.block == kBlock
                               ? vldrwq_z_s32(scales + first, counts)
                               : vldrwq_gather_shifted_offset_z_s32(scales, index, counts));
-  if (p.m.format != WeightFormat::int4) return;
+  if (!p.is_int4) return;
   const std::int8_t* lanes = p.x.values + first * kBlock;
 #pragma GCC unroll 3
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -411,9 +447,9 @@ void prepare_chunk(Chunk& chunk, const Product& p, std::uint32_t first, std::uin
 void fill_chunk(Chunk& chunk, const Product& p, std::uint32_t row, std::uint32_t fours,
                 std::uint32_t first, std::uint32_t count) {
   const std::size_t index = std::size_t{row} * p.blocks + first;
-  if (p.format != 0) chunk.factors = p.m.block_factors + index;
-  p.multiply(chunk.dots, p.m.weights + index * p.block_bytes, p.x.values + first * kBlock,
-             (p.blocks - count) * p.block_bytes, fours);
+  if (p.is_int4) chunk.factors = p.m.block_factors + index;
+  multiply_lanes(p.is_int4, count, chunk.dots, p.m.weights + index * p.block_bytes,
+                 p.x.values + first * kBlock, (p.blocks - count) * p.block_bytes, fours);
 }
 
 /// Steps 1 and 2 for rows in multiples of 4. Chunks are prepared by the first group where all fit.
@@ -427,8 +463,7 @@ void sum_rows(std::int64_t* sums, Chunk* chunks, const Product& p, std::uint32_t
       if (!is_prepared) prepare_chunk(chunks[i], p, begin, kChunkBlocks, 0);
       fill_chunk(chunks[i], p, row, fours, begin, kChunkBlocks);
     }
-    AddDots* const add = (first == 0 ? kBeginChunks : kAddChunks)[p.format];
-    add(sums, chunks, fours, p.blocks);
+    sum_dots(p.is_int4, first == 0, kChunks * kChunkBlocks, sums, chunks, fours, p.blocks);
   }
   const std::uint32_t count = std::min(kChunkBlocks, p.blocks);
   for (; first < p.blocks; first += kChunkBlocks) {
@@ -436,8 +471,7 @@ void sum_rows(std::int64_t* sums, Chunk* chunks, const Product& p, std::uint32_t
     const std::uint32_t begin = std::min(first, p.blocks - count);
     prepare_chunk(chunks[0], p, begin, count, first - begin);
     fill_chunk(chunks[0], p, row, fours, begin, count);
-    AddDots* const add = first == 0 ? kBeginChunk[p.format][count - 1] : kAddChunk[p.format];
-    add(sums, chunks, fours, p.blocks);
+    sum_dots(p.is_int4, first == 0, count, sums, chunks, fours, p.blocks);
   }
 }
 
@@ -462,18 +496,16 @@ void multiply_fours(const Product& p, std::uint32_t rows) {
 
 void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                    int fraction_bits) {
-  const std::size_t format = matrix.format == WeightFormat::int4 ? 1 : 0;
+  const bool is_int4 = matrix.format == WeightFormat::int4;
   // A block of 64 int8 lanes is two of 32 with the same scale.
-  const bool is_fast = matrix.block == kBlock || (matrix.block == 2 * kBlock && format == 0);
-  const std::uint32_t blocks = is_fast ? matrix.columns / kBlock : matrix.blocks();
+  const bool is_fast = matrix.block == kBlock || (matrix.block == 2 * kBlock && !is_int4);
   const Product p = {out,
                      matrix,
                      x,
                      x.factor.exponent + matrix.exponent + fraction_bits,
-                     format,
-                     blocks,
-                     is_fast ? kBlock >> format : matrix.block >> format,
-                     kMultiplyLanes[format][std::min(kChunkBlocks, blocks) - 1]};
+                     is_int4,
+                     matrix.columns / kBlock,
+                     is_int4 ? kBlock / 2 : kBlock};
   const std::uint32_t rows = is_fast ? matrix.rows / 4 * 4 : 0;
   if (rows != 0) multiply_fours(p, rows);
   multiply_rows(p, rows, matrix.rows);
