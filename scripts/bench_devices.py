@@ -80,7 +80,8 @@ def print_board(name, head, rows):
 def read_arguments():
     parser = argparse.ArgumentParser(prog="bench_devices.sh")
     parser.add_argument("folder")
-    parser.add_argument("--model", default=f"{ROOT}/../shared/models/stories260K.bin")
+    parser.add_argument("--model", default=f"{ROOT}/../shared/models/stories260K.bin",
+                        help="none for no row of a whole token")
     parser.add_argument("--mote", default=f"{ROOT}/build/release/host/mote")
     parser.add_argument("boards", nargs="*")
     return parser.parse_intermixed_args()
@@ -99,8 +100,12 @@ def main():
                                  os.path.exists(f"{folder}/{name}/kernel_bench.elf")]
     if not names:
         sys.exit(f"bench_devices: no board is built in {folder}: scripts/build_ports.sh")
+    absent = [name for name in arguments.boards if not is_present(catalogue[name])]
+    if absent:
+        print(f"SKIPPED, for want of an emulator: {', '.join(absent)}")
+        sys.exit(77)
     has_model = os.path.exists(arguments.model) and shutil.which(arguments.mote) is not None
-    if not has_model:
+    if not has_model and arguments.model != "none":
         print(f"without the row `token`: {arguments.model} or {arguments.mote} is absent")
     with tempfile.TemporaryDirectory() as work:
         blank = f"{work}/blank"

@@ -7,11 +7,11 @@
 # (MOTE_PORTS_DIR) and whose emulator is here. Each board first compares its kernels with the
 # reference; the script fails where one bit differs. Under `-icount` the counts are instructions,
 # the same on every run (to about 4 on boards whose timer is coarser than an instruction); rp2040
-# counts cycles.
+# counts cycles. Exit status 77 where a board that is named has no emulator here.
 #
 #   --model   stories260K.bin of llama2.c with tok512.bin beside it, or an image, for the row `token`:
 #             a token at position 64; ../shared/models/stories260K.bin unless given, and without the
-#             row where that is absent
+#             row where that is absent or `none` is given
 #   --mote    the host tool that makes the image; build/release/host/mote unless given
 #
 # Columns: what one run takes; per item, which is a multiply-accumulate of matvec and attention, else

@@ -22,7 +22,7 @@ constexpr std::uint32_t kRowsPerGroup = 32;
 
 /// Bytes of int4 weights whose lower halves stay within 16 bits: 16 of at most 15 * 127.
 constexpr std::uint32_t kBytesOfRun = 16;
-static_assert(kBytesOfRun * 15 * 127 < 1 << 15);
+static_assert(kBytesOfRun * 15 * 127 < 1 << 15 && 2 * kBytesOfRun == kMaxBlock / 2);
 
 std::uint32_t load_word(const void* bytes) {
   std::uint32_t word;
@@ -51,11 +51,13 @@ struct Int8 {
   static void widen(std::uint32_t* out, const std::int8_t* x, std::uint32_t block) {
     for (std::uint32_t i = 0; i < block; ++i) out[i] = static_cast<std::uint32_t>(x[i]);
   }
-  static std::int32_t dot(const std::uint8_t* weights, const std::uint32_t* x,
-                          std::uint32_t block) {
+  /// Not inline: the few registers are the loop's then.
+  [[gnu::noinline]] static std::int32_t dot(const std::uint8_t* weights, const std::uint32_t* x,
+                                            std::uint32_t block) {
     std::uint32_t sum = 0;
     const std::uint8_t* const end = weights + block;
     do {
+#pragma GCC unroll 2
       for (int i = 0; i < 2; ++i) {
         const std::uint32_t word = load_word(weights);
         sum += extend(word) * x[0];
@@ -71,7 +73,9 @@ struct Int8 {
   static std::uint32_t extend(std::uint32_t byte) {
     return static_cast<std::uint32_t>(static_cast<std::int8_t>(byte));
   }
-  static constexpr std::uint32_t bytes(std::uint32_t block) { return block; }
+  static constexpr std::uint32_t bytes(std::uint32_t block) {
+    return block;
+  }
 };
 
 /// Two lanes a word, as the head of the file tells; before each run what takes the 8 off that
@@ -98,27 +102,29 @@ struct Int4 {
       *correction = static_cast<std::uint32_t>(-8 * sum) << 16;
     }
   }
+  /// One run, to which its correction has been added; not inline, as above.
+  [[gnu::noinline]] static std::int32_t add_run(std::uint32_t run, const std::uint8_t* weights,
+                                                const std::uint32_t* x, const std::uint8_t* end) {
+    do {
+      constexpr std::uint32_t kMask = 0x000f000f;
+      const std::uint32_t word = load_word(weights);
+      run += (word & kMask) * x[0];
+      run += (word >> 4 & kMask) * x[1];
+      run += (word >> 8 & kMask) * x[2];
+      run += (word >> 12 & kMask) * x[3];
+      weights += 4;
+      x += 4;
+    } while (weights != end);
+    const auto lower = static_cast<std::uint32_t>(static_cast<std::int16_t>(run));
+    return static_cast<std::int32_t>(run - lower) >> 16;
+  }
   static std::int32_t dot(const std::uint8_t* weights, const std::uint32_t* x,
                           std::uint32_t block) {
     const std::uint32_t half = block / 2;
-    std::int32_t sum = 0;
-    for (std::uint32_t i = 0; i < half; i += kBytesOfRun) {
-      std::uint32_t run = *x++;
-      const std::uint8_t* const end = weights + std::min(half - i, kBytesOfRun);
-      do {
-        constexpr std::uint32_t kMask = 0x000f000f;
-        const std::uint32_t word = load_word(weights);
-        run += (word & kMask) * x[0];
-        run += (word >> 4 & kMask) * x[1];
-        run += (word >> 8 & kMask) * x[2];
-        run += (word >> 12 & kMask) * x[3];
-        weights += 4;
-        x += 4;
-      } while (weights != end);
-      const auto lower = static_cast<std::uint32_t>(static_cast<std::int16_t>(run));
-      sum += static_cast<std::int32_t>(run - lower) >> 16;
-    }
-    return sum;
+    const std::int32_t first = add_run(x[0], weights, x + 1, weights + std::min(half, kBytesOfRun));
+    if (half <= kBytesOfRun) return first;
+    x += 1 + kBytesOfRun;
+    return first + add_run(x[0], weights + kBytesOfRun, x + 1, weights + half);
   }
   static constexpr std::uint32_t bytes(std::uint32_t block) { return block / 2; }
 };
