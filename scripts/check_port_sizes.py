@@ -164,8 +164,31 @@ def print_rows(rows):
         print(f"{name:32}" + "".join(f"{row[column]:>15}" for column in (*COLUMNS, "reserved")))
 
 
+def library_bytes(elf):
+    """Code and read-only data that the library in src/, without the programs of src/firmware/, has
+    in a linked program; 0 where the linker has compiled everything as one."""
+    with open(elf + ".map", encoding="utf-8") as file:
+        text = file.read()
+    programs = set(os.listdir(f"{ROOT}/src/firmware"))
+    total = 0
+    for size, source in re.findall(r"^ \.(?:text|rodata)\S*\s+0x[0-9a-f]+\s+0x([0-9a-f]+) "
+                                   r"\S*libmote_device\.a\((\S+)\.obj\)$",
+                                   text.split("Linker script and memory map")[1], re.MULTILINE):
+        total += 0 if source in programs else int(size, 16)
+    return total
+
+
+def check_library(elf, port, bar):
+    library = library_bytes(elf)
+    if library == 0:
+        return []
+    print(f"the library in it, {port}: {library} of {bar} bytes")
+    return [f"the library takes {library} bytes at -Os on {port}, the bar is {bar}"
+            ] if library > bar else []
+
+
 def check_small(folder, budgets):
-    """The bar for one_chip where size counts: ports built with -Os."""
+    """The bars where size counts, for one_chip and for the library in it: ports built with -Os."""
     faults = []
     for port, options in budgets["small"]["ports"].items():
         elf, prefix = find_program(f"{folder}/small", port, "one_chip")
@@ -176,6 +199,7 @@ def check_small(folder, budgets):
               f"of {bar} bytes ({options})")
         if total > bar:
             faults.append(f"one_chip of {port} takes {total} bytes at -Os, the bar is {bar}")
+        faults += check_library(elf, port, budgets["small"]["library_bytes"])
     return faults
 
 
