@@ -263,28 +263,64 @@ void widen(std::uint32_t* out, const MatrixView& m, const ActivationView& x, std
   out[-1] |= 1;
 }
 
-/// multiply_shift, short for the shifts that models have.
-std::int32_t round_sum(std::int64_t sum, std::uint32_t mantissa, int shift) {
-  const auto bits = static_cast<std::uint32_t>(shift - 32);
-  if (bits - 1 > 30) return multiply_shift(sum, mantissa, shift);
-  const auto low = std::uint64_t{static_cast<std::uint32_t>(sum)} * mantissa;
-  const std::int64_t high =
-      (sum >> 32) * std::int64_t{mantissa} + static_cast<std::int64_t>(low >> 32);
-  auto upper = static_cast<std::int32_t>(high >> 32);
-  const std::uint32_t carried = static_cast<std::uint32_t>(upper) << (32 - bits);
-  auto result = static_cast<std::int32_t>(high);
-  // The last bit that is shifted out is the half that rounds up.
-  asm("lsrs %0, %0, %2\n"
-      "orr %0, %0, %3\n"
-      "asr %1, %1, %2\n"
-      "adcs %0, %0, #0\n"
-      "adc %1, %1, #0\n"
-      : "+&r"(result), "+&r"(upper)
-      : "r"(bits), "r"(carried)
-      : "cc");
-  if (upper != result >> 31) return upper < 0 ? INT32_MIN : INT32_MAX;
-  return result;
+/// What round_sums works on, as the assembly knows it.
+struct Rounding {
+  std::int32_t* out;         // (rows), at least one
+  const std::int64_t* sums;  // (rows)
+  const Scale16* scales;     // (rows)
+  std::uint32_t factor;      // mantissa that all rows share
+  std::int32_t shift;        // of a row whose scale's exponent is 0, less 32
+  const std::int32_t* out_end;
+};
+
+// clang-format off
+
+/// multiply_shift for rows with shifts of 33 to 63 whose results fit. Returns whether all were such.
+[[gnu::naked]] bool round_sums(const Rounding*) {
+  // r11 is the shift less 32, r12:r7 the product without its lowest 32 bits. The last bit that is
+  // shifted out is the half that rounds up.
+  asm("push {r4-r11, lr}\n"
+      "ldm r0, {r0-r5}\n"
+      "mov r6, #1\n"
+      "1:\n"
+      "ldrh r9, [r2], #2\n"
+      "ldrd r7, r8, [r1], #8\n"
+      "lsrs r11, r9, #11\n"
+      "ubfx r10, r9, #0, #11\n"
+      "itt ne\n"
+      "orrne r10, r10, #0x800\n"
+      "subne r11, r11, #1\n"
+      "mul r10, r10, r3\n"
+      "sub r11, r4, r11\n"
+      "umull r9, r7, r7, r10\n"
+      "mov r12, #0\n"
+      "umaal r7, r12, r8, r10\n"
+      "asr r8, r8, #31\n"
+      "mla r12, r8, r10, r12\n"
+      "sub r9, r11, #1\n"
+      "cmp r9, #30\n"
+      "bhi 2f\n"
+      "lsrs r7, r7, r11\n"
+      "rsb r9, r11, #32\n"
+      "lsl r9, r12, r9\n"
+      "orr r7, r7, r9\n"
+      "asr r12, r12, r11\n"
+      "adcs r7, r7, #0\n"
+      "adc r12, r12, #0\n"
+      "cmp r12, r7, asr #31\n"
+      "bne 2f\n"
+      "3:\n"
+      "str r7, [r0], #4\n"
+      "cmp r0, r5\n"
+      "bne 1b\n"
+      "mov r0, r6\n"
+      "pop {r4-r11, pc}\n"
+      "2:\n"
+      "mov r6, #0\n"
+      "b 3b\n");
 }
+
+// clang-format on
 
 struct Product {
   std::int32_t* out;
@@ -335,16 +371,13 @@ void multiply_group(const Product& p, std::uint32_t row, std::uint32_t rows,
     if (row == 0 || count != blocks) widen(widened, p.m, p.x, b, count);
     multiply_part(sums, p, row, rows, b, count, widened);
   }
-  const int bits = -p.unit;
-  const Scale16* scales = p.m.row_scales + row;
-  std::int32_t* out = p.out + row;
+  const Scale16* const scales = p.m.row_scales + row;
+  std::int32_t* const out = p.out + row;
+  const Rounding rounding = {out, sums, scales, p.x.factor.mantissa, -p.unit - 32, out + rows};
+  if (round_sums(&rounding)) return;
   for (std::uint32_t r = 0; r < rows; ++r) {
-    const std::uint32_t stored = scales[r].bits;
-    const std::uint32_t upper = stored >> 11;
-    const std::uint32_t hidden = upper != 0 ? 1 : 0;
-    const std::uint32_t mantissa = (stored & 0x7ffU) | hidden << 11;
-    out[r] =
-        round_sum(sums[r], mantissa * p.x.factor.mantissa, bits - static_cast<int>(upper - hidden));
+    out[r] = multiply_shift(sums[r], scales[r].mantissa() * p.x.factor.mantissa,
+                            -(p.unit + scales[r].exponent()));
   }
 }
 
