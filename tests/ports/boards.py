@@ -34,9 +34,10 @@ def filled(arguments, values):
 
 
 class Board:
-    """One running emulator. `links` is how many of its links get a socket."""
+    """One running emulator. `links` is how many of its links get a socket, `extra` are further
+    arguments of the emulator."""
 
-    def __init__(self, folder, name, program, image, links=0, counted=True, seed=1):
+    def __init__(self, folder, name, program, image, links=0, counted=True, seed=1, extra=()):
         entry = load_catalogue(folder)[name]
         firmware = os.path.join(folder, name, program + ".elf")
         for file in (firmware, image):
@@ -61,7 +62,7 @@ class Board:
             command = entry["emulator"] + entry["firmware"] + entry["image"]
             if counted:
                 command = command + entry["count"]
-            command = filled(command, values)
+            command = filled(command, values) + list(extra)
             command += filled(entry["console"], {"fd": console.fileno()})
             for arguments in entry["links"][:links]:
                 mine, other = socket.socketpair()
