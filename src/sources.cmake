@@ -71,6 +71,9 @@ set(MOTE_KERNELS_armv6m kernels/matvec_armv6m.cpp)
 set(MOTE_KERNELS_armv7em kernels/matvec_armv7em.cpp)
 set(MOTE_KERNELS_mve kernels/matvec_mve.cpp)
 
+# Sets for chips without vectors.
+set(MOTE_SCALAR_KERNELS armv6m armv7em rv32)
+
 if(NOT DEFINED MOTE_KERNELS)
   set(MOTE_KERNELS portable)
 endif()
@@ -78,3 +81,11 @@ if(NOT DEFINED MOTE_KERNELS_${MOTE_KERNELS})
   message(FATAL_ERROR "MOTE_KERNELS=\"${MOTE_KERNELS}\" names no set of src/sources.cmake")
 endif()
 list(APPEND MOTE_SOURCES ${MOTE_KERNELS_${MOTE_KERNELS}})
+
+# The products of attention: chips without vectors keep a piece of a row in registers; compilers make
+# vectors of the portable form.
+set(MOTE_HEAD_ROWS portable)
+if(MOTE_KERNELS IN_LIST MOTE_SCALAR_KERNELS)
+  set(MOTE_HEAD_ROWS scalar)
+endif()
+list(APPEND MOTE_SOURCES kernels/head_rows_${MOTE_HEAD_ROWS}.cpp)

@@ -2,7 +2,6 @@
 #include "attention/attend.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <limits>
@@ -10,6 +9,7 @@
 #include "base/assert.hpp"
 #include "base/fixed_point.hpp"
 #include "kernels/exp2.hpp"
+#include "kernels/head_rows.hpp"
 #include "kernels/quantize.hpp"
 #include "kernels/softmax.hpp"
 #include "mote/config.hpp"
@@ -17,94 +17,137 @@
 namespace mote {
 namespace {
 
-// A position's weight times its value scale has at most this many bits, relative to the largest.
-constexpr int kContributionBits = 20;
-// Products of a contribution and a lane, |p * v| <= 2^20 * 128, that int32 can add up.
-constexpr std::uint32_t kPositionsPerFold = 15;
-static_assert((std::int64_t{kPositionsPerFold} << (kContributionBits + 7)) < INT32_MAX);
-
 // Bits of a dot product (256 lanes, 2^22) times two mantissas (2^12 and 2^20), without the sign.
 constexpr int kScoreProductBits = 54;
 static_assert(std::int64_t{kMaxHeadSize} * 128 * 127 < (1 << 22));
+// A dot product raised by so many bits fits 32, so that the upper half of its 64-bit product with
+// the mantissas is all that a score needs.
+constexpr int kDotRaise = 9;
 
-/// Memory for one value of every lane of a head, as `lanes_of` counts them.
-template <typename T, std::size_t H>
-using PerLane = std::array<T, H != 0 ? H : kMaxHeadSize>;
+// A position's weight times its value scale has at most this many bits, relative to the largest.
+constexpr int kContributionBits = 20;
+static_assert(kMaxRowWeight == 1 << kContributionBits);
+// Bits of a weight (2^24) times a mantissa (below 2^12) that do not fit 32.
+constexpr int kProductDrop = 5;
 
-/// Lanes of a head: `H` where it is fixed, so that loops unroll, else (0) any number.
-template <std::size_t H>
-constexpr std::size_t lanes_of(std::size_t head_size) {
-  return H != 0 ? H : head_size;
+/// Weights, 2^24 each at most, that 32 bits can add up.
+constexpr std::uint32_t kWeightsPerFold = 128;
+
+// The scales of stored positions are decoded here rather than by Scale16, 32 bits at a time; those
+// below 2^11, which have no implied bit, are rare and left to Scale16.
+constexpr std::uint32_t kFirstNormal = 0x800;
+
+/// The mantissa of a scale of kFirstNormal or more.
+std::uint32_t normal_mantissa(std::uint32_t bits) {
+  return (bits & 0x7ffU) | 0x800U;
 }
 
-template <std::size_t H>
-std::int32_t dot(const std::int16_t* query, const std::int8_t* key, std::size_t head_size) {
-  std::int32_t sum = 0;
-  for (std::size_t i = 0; i < lanes_of<H>(head_size); ++i) sum += query[i] * key[i];
-  return sum;
+/// The upper half of a product.
+std::uint32_t high_product(std::uint32_t a, std::uint32_t b) {
+  return static_cast<std::uint32_t>((std::uint64_t{a} * b) >> 32);
 }
 
-/// A loop so short that gcc would take it apart before it looks for instructions that multiply and
-/// add pairs of int16.
-template <>
-std::int32_t dot<16>(const std::int16_t* query, const std::int8_t* key, std::size_t) {
-  std::int32_t sum = 0;
-#pragma GCC unroll 1
-  for (std::size_t i = 0; i < 16; ++i) sum += query[i] * key[i];
-  return sum;
+/// floor(weight * mantissa / 2^kProductDrop). // weight up to 2^24, mantissa below 2^12
+std::uint32_t dropped_product(std::uint32_t weight, std::uint32_t mantissa) {
+  return high_product(weight << 7, mantissa << (25 - kProductDrop));
 }
 
-/// product * 2^-shift, rounded half up and saturated. |product| < 2^kScoreProductBits
-std::int32_t round_score(std::int64_t product, int shift) {
-  // Nearly every score is one that no rounding saturates.
-  if (kScoreProductBits - 31 <= shift && shift <= 62) {
-    return static_cast<std::int32_t>(shift_round(product, shift));
-  }
-  return shift_saturate(product, shift);
+/// A score of any scale: dot * scale * factor in Q16, rounded half up and saturated.
+std::int32_t score_of(std::int32_t dot, Scale16 scale, Multiplier factor) {
+  const std::int64_t product = std::int64_t{dot} * (scale.mantissa() * factor.mantissa);
+  static_assert(kScoreProductBits <= 62);
+  return shift_saturate(product, -(factor.exponent + scale.exponent()));
 }
 
 /// Base-2 scores of a segment in Q16; returns the largest of them and `largest`.
-template <std::size_t H>
 std::int32_t score_segment(std::uint32_t* scores, std::int32_t largest, const KvSegment& segment,
                            QuantizedVector query, Multiplier score_scale, std::size_t head_size) {
   const Multiplier factor = normalized(
       std::uint64_t{query.scale.mantissa()} * score_scale.mantissa,
       query.scale.exponent() + score_scale.exponent + kScoreFractionBits - 2 * kScaleFractionBits);
-  PerLane<std::int16_t, H> lanes;
-  std::copy_n(query.values, lanes_of<H>(head_size), lanes.begin());
-  const std::int8_t* key = segment.keys;
-  for (std::uint32_t t = 0; t < segment.count; ++t, key += lanes_of<H>(head_size)) {
-    const Scale16 scale = segment.key_scales[t];
-    const std::int64_t product =
-        std::int64_t{dot<H>(lanes.data(), key, head_size)} * (scale.mantissa() * factor.mantissa);
-    const std::int32_t score = round_score(product, -(factor.exponent + scale.exponent()));
-    scores[t] = static_cast<std::uint32_t>(score);
+  auto* dots = reinterpret_cast<std::int32_t*>(scores);
+  dot_rows_s8_s32(dots, segment.keys, query.values, segment.count, head_size);
+  // With the stored exponent e the upper half is shifted by base - e + 1 bits, one of which rounds.
+  // That holds for normal scales and shifts within 32 bits, those from `first` on.
+  const int base = kDotRaise + 1 - 33 - factor.exponent;
+  const int first = std::max<int>(1, base - 31);
+  const int count = std::min<int>(31, base) - first + 1;
+  const auto usual = static_cast<std::uint32_t>(std::max<int>(count, 0));
+  for (std::uint32_t t = 0; t < segment.count; ++t) {
+    const std::uint32_t bits = segment.key_scales[t].bits;
+    const std::uint32_t exponent = bits >> 11;
+    std::int32_t score = 0;
+    if (exponent - static_cast<std::uint32_t>(first) < usual) {
+      const std::int64_t product =
+          std::int64_t{dots[t] * (1 << kDotRaise)} * (normal_mantissa(bits) * factor.mantissa);
+      const auto high = static_cast<std::int32_t>(product >> 32);
+      score = ((high >> (base - static_cast<int>(exponent))) + 1) >> 1;
+    } else {
+      score = score_of(dots[t], segment.key_scales[t], factor);
+    }
+    dots[t] = score;
     largest = std::max(largest, score);
   }
   return largest;
 }
 
-/// What all positions together decide about the weights.
-struct WeightTotals {
-  std::uint64_t sum = 0;  // of the weights
-  int width = 0;          // bits that the largest weight * value scale needs
+/// What all positions together decide about the weights: their sum, and how many bits the largest
+/// weight * value scale needs.
+class WeightTotals {
+ public:
+  std::uint64_t sum = 0;
+
+  /// Bits of the largest product; 0 where all are zero.
+  int width() const {
+    return top_ == 0 ? rest_ : std::max<int>(rest_, significant_bits(top_) + kProductDrop + unit_);
+  }
+
+  void offer(std::uint32_t weight, Scale16 scale) {
+    const std::uint32_t mantissa = scale.mantissa();
+    const int below = unit_ - scale.exponent();
+    if (below < 0) return raise(weight, scale);
+    top_ = std::max<std::uint32_t>(top_, dropped_product(weight, mantissa) >> below);
+  }
+
+ private:
+  /// A product of a larger exponent than all before. One of a smaller exponent that is below
+  /// 2^kProductDrop has fewer bits than top_ says, once that is not zero.
+  void raise(std::uint32_t weight, Scale16 scale) {
+    const std::uint32_t mantissa = scale.mantissa();
+    const std::uint64_t product = std::uint64_t{weight} * mantissa;
+    if (product == 0) return;
+    const std::uint32_t dropped = dropped_product(weight, mantissa);
+    if (dropped == 0) {
+      rest_ = std::max<int>(rest_, significant_bits(product) + scale.exponent());
+      return;
+    }
+    const std::uint32_t before = unit_ < 0 ? 0 : top_ >> (scale.exponent() - unit_);
+    top_ = std::max<std::uint32_t>(before, dropped);
+    unit_ = scale.exponent();
+  }
+
+  std::uint32_t top_ = 0;  // the largest product / 2^(kProductDrop + unit_), rounded down
+  int unit_ = -1;          // the largest exponent of a product that top_ has seen
+  int rest_ = 0;           // bits of products that top_ cannot show
 };
 
 /// Replaces a segment's scores by weights and adds to `totals` what they say.
 void weigh_segment(std::uint32_t* scores, WeightTotals& totals, const KvSegment& segment,
                    std::int32_t largest) {
-  std::uint64_t sum = 0;
-  int width = totals.width;
-  for (std::uint32_t t = 0; t < segment.count; ++t) {
-    const std::uint32_t weight = softmax_weight(scores[t], largest);
-    scores[t] = weight;
-    sum += weight;
-    const Scale16 scale = segment.value_scales[t];
-    const std::uint64_t product = std::uint64_t{weight} * scale.mantissa();
-    if (product != 0) width = std::max<int>(width, significant_bits(product) + scale.exponent());
+  WeightTotals result = totals;
+  for (std::uint32_t first = 0; first < segment.count; first += kWeightsPerFold) {
+    const std::uint32_t end = std::min<std::uint32_t>(segment.count, first + kWeightsPerFold);
+    std::uint32_t sum = 0;
+    for (std::uint32_t t = first; t < end; ++t) {
+      const std::uint32_t weight = softmax_weight(scores[t], largest);
+      scores[t] = weight;
+      if (weight == 0) continue;
+      sum += weight;
+      result.offer(weight, segment.value_scales[t]);
+    }
+    result.sum += sum;
   }
-  totals.sum += sum;
-  totals.width = width;
+  totals = result;
 }
 
 /// weight * scale in units of 2^(width - 20), rounded half up; at most 2^20. A width is at most 66
@@ -118,62 +161,21 @@ std::int32_t contribution(std::uint32_t weight, Scale16 scale, int width) {
   return product == 0 ? 0 : static_cast<std::int32_t>(product << -shift);
 }
 
-/// sums[i] += p * value[i]. `P` is int16 where p allows it, because every vector unit multiplies 16
-/// bits and not every one 32.
-template <std::size_t H, typename P>
-void add_lanes(std::int32_t* sums, P p, const std::int8_t* value, std::size_t head_size) {
-  for (std::size_t i = 0; i < lanes_of<H>(head_size); ++i) {
-    sums[i] += p * static_cast<std::int16_t>(value[i]);
-  }
-}
-
-/// out[i] += sum over positions of contribution * values[t][i].
-template <std::size_t H>
-void add_values(std::span<std::int64_t> out, const std::uint32_t* weights, const KvSegment& segment,
-                int width) {
-  const std::size_t lanes = lanes_of<H>(out.size());
-  PerLane<std::int32_t, H> sums;
-  for (std::uint32_t first = 0; first < segment.count; first += kPositionsPerFold) {
-    const std::uint32_t end = std::min<std::uint32_t>(segment.count, first + kPositionsPerFold);
-    std::fill_n(sums.begin(), lanes, 0);
-    for (std::uint32_t t = first; t < end; ++t) {
-      const std::int32_t p = contribution(weights[t], segment.value_scales[t], width);
-      if (p == 0) continue;
-      const std::int8_t* value = segment.values + t * lanes;
-      if (H == 8 || p > INT16_MAX) {
-        add_lanes<H>(sums.data(), p, value, lanes);
-      } else {
-        add_lanes<H>(sums.data(), static_cast<std::int16_t>(p), value, lanes);
-      }
+/// Replaces a segment's weights by contributions.
+void scale_segment(std::uint32_t* weights, const KvSegment& segment, int width) {
+  // With the stored exponent e the dropped product is shifted by base - e + 1 bits, one of which
+  // rounds.
+  const int base = width - kContributionBits - kProductDrop;
+  for (std::uint32_t t = 0; t < segment.count; ++t) {
+    const std::uint32_t weight = weights[t];
+    const std::uint32_t bits = segment.value_scales[t].bits;
+    const std::uint32_t shift = static_cast<std::uint32_t>(base) - (bits >> 11);
+    if (bits >= kFirstNormal && shift < 32) {
+      weights[t] = ((dropped_product(weight, normal_mantissa(bits)) >> shift) + 1) >> 1;
+    } else {
+      weights[t] = static_cast<std::uint32_t>(contribution(weight, segment.value_scales[t], width));
     }
-    for (std::size_t i = 0; i < lanes; ++i) out[i] += sums[i];
   }
-}
-
-/// attend_segments for heads of `H` lanes.
-template <std::size_t H>
-void attend(WideVector& out, std::span<std::uint32_t> scratch, std::span<const KvSegment> segments,
-            std::span<const QuantizedVector> queries, Multiplier score_scale) {
-  std::uint32_t* scores = scratch.data();
-  std::int32_t largest = std::numeric_limits<std::int32_t>::min();
-  for (std::size_t s = 0; s < segments.size(); ++s) {
-    const QuantizedVector query = queries[queries.size() == 1 ? 0 : s];
-    largest = score_segment<H>(scores, largest, segments[s], query, score_scale, out.values.size());
-    scores += segments[s].count;
-  }
-  WeightTotals totals;
-  std::uint32_t* weights = scratch.data();
-  for (const KvSegment& segment : segments) {
-    weigh_segment(weights, totals, segment, largest);
-    weights += segment.count;
-  }
-  std::fill(out.values.begin(), out.values.end(), std::int64_t{0});
-  weights = scratch.data();
-  for (const KvSegment& segment : segments) {
-    add_values<H>(out.values, weights, segment, totals.width);
-    weights += segment.count;
-  }
-  out.unit = reciprocal(totals.sum, totals.width - kContributionBits - kScaleFractionBits);
 }
 
 }  // namespace
@@ -221,17 +223,30 @@ void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      Multiplier score_scale) {
   MOTE_ASSERT(out.values.size() <= kMaxHeadSize);
   MOTE_ASSERT(queries.size() == 1 || queries.size() == segments.size());
-  if constexpr (kFavorsSize) return attend<0>(out, scratch, segments, queries, score_scale);
-  switch (out.values.size()) {
-    case 8:
-      return attend<8>(out, scratch, segments, queries, score_scale);
-    case 16:
-      return attend<16>(out, scratch, segments, queries, score_scale);
-    case 32:
-      return attend<32>(out, scratch, segments, queries, score_scale);
-    default:
-      return attend<0>(out, scratch, segments, queries, score_scale);
+  const std::size_t head_size = out.values.size();
+  std::uint32_t* scores = scratch.data();
+  std::int32_t largest = std::numeric_limits<std::int32_t>::min();
+  for (std::size_t s = 0; s < segments.size(); ++s) {
+    const QuantizedVector query = queries[queries.size() == 1 ? 0 : s];
+    largest = score_segment(scores, largest, segments[s], query, score_scale, head_size);
+    scores += segments[s].count;
   }
+  WeightTotals totals;
+  std::uint32_t* weights = scratch.data();
+  for (const KvSegment& segment : segments) {
+    weigh_segment(weights, totals, segment, largest);
+    weights += segment.count;
+  }
+  const int width = totals.width();
+  std::fill(out.values.begin(), out.values.end(), std::int64_t{0});
+  weights = scratch.data();
+  for (const KvSegment& segment : segments) {
+    scale_segment(weights, segment, width);
+    add_rows_s8_s64(out.values.data(), segment.values,
+                    reinterpret_cast<const std::int32_t*>(weights), segment.count, head_size);
+    weights += segment.count;
+  }
+  out.unit = reciprocal(totals.sum, width - kContributionBits - kScaleFractionBits);
 }
 
 }  // namespace mote

@@ -15,16 +15,19 @@ inline constexpr std::uint32_t kLog2eQ16 = 94548;  // round(log2(e) * 2^16)
 /// (ln 2 / 256)^2 / 8 = 2^-20.06 too high.
 extern const std::array<std::uint32_t, 257> kPowersOfTwo;
 
+/// 2^(-(d mod 2^16) / 2^16) in Q30, 2^29 to 2^30.
+inline std::uint32_t exp2_of_fraction(std::uint32_t d_q16) {
+  const std::uint32_t* power = &kPowersOfTwo[(d_q16 >> 8) & 0xff];
+  const std::uint32_t step = power[0] - power[1];
+  return power[0] - ((step * (d_q16 & 0xff) + 128) >> 8);
+}
+
 /// 2^(-d / 2^16) in Q30: 2^30 for d = 0; 0 once d is 31 * 2^16 or more. Rounded half up; within
 /// 2^-20 of the true value, relative, plus half a unit.
 inline std::uint32_t exp2_negative(std::uint32_t d_q16) {
   const std::uint32_t whole = d_q16 >> 16;
   if (whole >= 31) return 0;
-  const std::uint32_t index = (d_q16 >> 8) & 0xff;
-  const std::uint32_t between = d_q16 & 0xff;
-  const std::uint32_t step = kPowersOfTwo[index] - kPowersOfTwo[index + 1];
-  const std::uint32_t power = kPowersOfTwo[index] - ((step * between + 128) >> 8);
-  return (((power << 1) >> whole) + 1) >> 1;
+  return (((exp2_of_fraction(d_q16) << 1) >> whole) + 1) >> 1;
 }
 
 }  // namespace mote

@@ -19,7 +19,10 @@ inline std::uint32_t softmax_weight(std::uint32_t score, std::int32_t largest) {
   constexpr int kDrop = 30 - kWeightFractionBits;
   // The difference of two int32 always fits uint32.
   const std::uint32_t below = static_cast<std::uint32_t>(largest) - score;
-  return (exp2_negative(below) + (1U << (kDrop - 1))) >> kDrop;
+  const std::uint32_t whole = below >> 16;
+  if (whole > 25) return 0;
+  // floor((floor((p + 1) / 2) + 2^5) / 2^6) = floor((p + 1 + 2^6) / 2^7): both roundings at once.
+  return (((exp2_of_fraction(below) << 1) >> whole) + 1 + (1U << kDrop)) >> (kDrop + 1);
 }
 
 /// Replaces each score by its weight. Returns the sum of the weights, at least 2^24.

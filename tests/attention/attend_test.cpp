@@ -14,6 +14,7 @@
 
 #include "mote/config.hpp"
 #include "support/oracle.hpp"
+#include "support/plain_attention.hpp"
 #include "support/random.hpp"
 
 namespace mote {
@@ -356,6 +357,57 @@ TEST(AttendSegments, order_of_positions_changes_no_bit) {
     std::vector<KvSegment> segments;
     for (const std::size_t t : order) segments.push_back(c.segment(t, 1));
     ASSERT_EQ(attend(c, segments), attend(c)) << i;
+  }
+}
+
+Output plainly_attend(const Cache& c) {
+  Output output;
+  output.values.assign(c.head_size, -1);
+  WideVector wide = {output.values, {}};
+  const KvSegment segment = c.segment(0, c.count());
+  const QuantizedVector query = {c.query.data(), c.query_scale};
+  test::plain_attention(wide, {&segment, 1}, {&query, 1},
+                        attention_scale(static_cast<std::uint32_t>(c.head_size)));
+  output.unit = wide.unit;
+  return output;
+}
+
+/// Around `middle`, by up to `spread` exponents; now and then any pattern at all.
+Scale16 wild_scale(Random& random, int middle, int spread) {
+  if (random.below(16) == 0) return {static_cast<std::uint16_t>(random.next())};
+  const int exponent = std::clamp<int>(middle + random.between<int>(-spread, spread), 0, 31);
+  return {static_cast<std::uint16_t>(exponent << 11 | static_cast<int>(random.below(2048)))};
+}
+
+// Scales of all exponents lead past every limit of the 32-bit arithmetic, on both sides.
+TEST(AttendSegments, gives_the_bits_of_the_plain_arithmetic) {
+  Random random(77);
+  for (int i = 0; i < 4000; ++i) {
+    const std::size_t head_size = i % 5 == 0 ? random.between<std::size_t>(1, 80)
+                                             : std::size_t{1} << random.between<int>(3, 6);
+    Cache c = random_cache(random, random.between<std::uint32_t>(1, 300), head_size, 1);
+    const int key = random.between<int>(0, 31);
+    const int value = random.between<int>(0, 31);
+    const int spread = random.between<int>(0, 4) * random.between<int>(0, 4);
+    c.query_scale = wild_scale(random, 31 - key, 5);
+    for (Scale16& scale : c.key_scales) scale = wild_scale(random, key, spread);
+    for (Scale16& scale : c.value_scales) scale = wild_scale(random, value, spread);
+    ASSERT_EQ(attend(c), plainly_attend(c)) << "round " << i;
+  }
+}
+
+// Products of few bits are seen apart from others.
+TEST(AttendSegments, tiny_scales_give_the_bits_of_the_plain_arithmetic) {
+  Random random(78);
+  for (int i = 0; i < 4000; ++i) {
+    Cache c = random_cache(random, random.between<std::uint32_t>(1, 40), 8, 1);
+    const int steepness = random.between<int>(0, 30);
+    for (Scale16& scale : c.key_scales) scale = scale_of(std::ldexp(1.0, -steepness) * 8);
+    for (Scale16& scale : c.value_scales) {
+      const std::uint64_t bits = random.below(std::uint64_t{1} << random.between<int>(0, 16));
+      scale = {static_cast<std::uint16_t>(random.below(3) == 0 ? 0 : bits)};
+    }
+    ASSERT_EQ(attend(c), plainly_attend(c)) << "round " << i;
   }
 }
 

@@ -22,6 +22,8 @@ const std::vector<Partner> kPartnerExceptions = {
     {"cluster/node_receive.cpp", "cluster/node_test.cpp", "what a node does with messages"},
     {"cluster/node_transmit.cpp", "cluster/node_test.cpp", "what a node has to say"},
     {"firmware/cluster_commands.cpp", "firmware/cluster_node_test.cpp", "a node's console"},
+    {"kernels/head_rows_portable.cpp", "kernels/head_rows_test.cpp", "both forms, one suite"},
+    {"kernels/head_rows_scalar.cpp", "kernels/head_rows_test.cpp", "both forms, one suite"},
     {"kernels/matvec_armv6m.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
     {"kernels/matvec_armv7em.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
     {"kernels/matvec_mve.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
