@@ -106,6 +106,7 @@ class CausalAttention {
 
  private:
   AttentionShape shape_;
+  Multiplier score_scale_;
   KvRows rows_;  // (n_kv_heads, context_length)
 };
 

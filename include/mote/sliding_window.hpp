@@ -82,6 +82,7 @@ class SlidingWindowAttention {
   }
 
   SlidingWindowShape shape_;
+  Multiplier score_scale_;
   KvRows rows_;  // (n_kv_heads, sinks + window)
 };
 

@@ -170,8 +170,10 @@ class Transformer {
                std::uint32_t index, int fraction_bits);
   std::span<std::int32_t> project_head(const Projection& projection, std::uint32_t local_head,
                                        std::uint32_t index);
-  std::span<std::int64_t> turn_head(std::span<const std::int32_t> lanes, std::uint32_t position);
   std::span<std::int64_t> widen(std::span<const std::int32_t> lanes);
+  Scale16 quantize_lanes(std::int8_t* out, std::span<const std::int32_t> lanes, Multiplier unit);
+  Scale16 quantize_turned(std::int8_t* out, std::span<const std::int32_t> lanes,
+                          std::uint32_t position, Multiplier unit);
   Scale16 quantize_query(std::int8_t* out, std::span<const std::int32_t> lanes,
                          const LayerAttention& attention, std::uint32_t position);
   Scale16 quantize_key(std::int8_t* out, std::span<const std::int32_t> lanes,

@@ -20,9 +20,11 @@ namespace {
 // Bits of a dot product (256 lanes, 2^22) times two mantissas (2^12 and 2^20), without the sign.
 constexpr int kScoreProductBits = 54;
 static_assert(std::int64_t{kMaxHeadSize} * 128 * 127 < (1 << 22));
-// A dot product raised by so many bits fits 32, so that the upper half of its 64-bit product with
-// the mantissas is all that a score needs.
-constexpr int kDotRaise = 9;
+/// Bits by which a dot product can be raised within 32, so that the upper half of its 64-bit
+/// product with the mantissas is all that a score needs. 9 for 256 lanes.
+int dot_raise(std::size_t head_size) {
+  return std::countl_zero(static_cast<std::uint32_t>(head_size << 14)) - 1;
+}
 
 // A position's weight times its value scale has at most this many bits, relative to the largest.
 constexpr int kContributionBits = 20;
@@ -31,7 +33,7 @@ static_assert(kMaxRowWeight == 1 << kContributionBits);
 constexpr int kProductDrop = 5;
 
 /// Weights, 2^24 each at most, that 32 bits can add up.
-constexpr std::uint32_t kWeightsPerFold = 128;
+constexpr std::size_t kWeightsPerFold = 128;
 
 // The scales of stored positions are decoded here rather than by Scale16, 32 bits at a time; those
 // below 2^11, which have no implied bit, are rare and left to Scale16.
@@ -52,8 +54,9 @@ std::uint32_t dropped_product(std::uint32_t weight, std::uint32_t mantissa) {
   return high_product(weight << 7, mantissa << (25 - kProductDrop));
 }
 
-/// A score of any scale: dot * scale * factor in Q16, rounded half up and saturated.
-std::int32_t score_of(std::int32_t dot, Scale16 scale, Multiplier factor) {
+/// A score of any scale: dot * scale * factor in Q16, rounded half up and saturated. Like all that
+/// is rare here it is kept out of line, for the registers of the loops.
+[[gnu::noinline]] std::int32_t score_of(std::int32_t dot, Scale16 scale, Multiplier factor) {
   const std::int64_t product = std::int64_t{dot} * (scale.mantissa() * factor.mantissa);
   static_assert(kScoreProductBits <= 62);
   return shift_saturate(product, -(factor.exponent + scale.exponent()));
@@ -66,27 +69,28 @@ std::int32_t score_segment(std::uint32_t* scores, std::int32_t largest, const Kv
       std::uint64_t{query.scale.mantissa()} * score_scale.mantissa,
       query.scale.exponent() + score_scale.exponent + kScoreFractionBits - 2 * kScaleFractionBits);
   auto* dots = reinterpret_cast<std::int32_t*>(scores);
+  const std::int32_t* const end = dots + segment.count;
+  const Scale16* scale = segment.key_scales;
   dot_rows_s8_s32(dots, segment.keys, query.values, segment.count, head_size);
   // With the stored exponent e the upper half is shifted by base - e + 1 bits, one of which rounds.
   // That holds for normal scales and shifts within 32 bits, those from `first` on.
-  const int base = kDotRaise + 1 - 33 - factor.exponent;
+  const int raise = dot_raise(head_size);
+  const int base = raise + 1 - 33 - factor.exponent;
   const int first = std::max<int>(1, base - 31);
   const int count = std::min<int>(31, base) - first + 1;
   const auto usual = static_cast<std::uint32_t>(std::max<int>(count, 0));
-  for (std::uint32_t t = 0; t < segment.count; ++t) {
-    const std::uint32_t bits = segment.key_scales[t].bits;
+  for (; dots != end; ++dots, ++scale) {
+    const std::uint32_t bits = scale->bits;
     const std::uint32_t exponent = bits >> 11;
-    std::int32_t score = 0;
     if (exponent - static_cast<std::uint32_t>(first) < usual) {
       const std::int64_t product =
-          std::int64_t{dots[t] * (1 << kDotRaise)} * (normal_mantissa(bits) * factor.mantissa);
+          std::int64_t{*dots * (1 << raise)} * (normal_mantissa(bits) * factor.mantissa);
       const auto high = static_cast<std::int32_t>(product >> 32);
-      score = ((high >> (base - static_cast<int>(exponent))) + 1) >> 1;
+      *dots = ((high >> (base - static_cast<int>(exponent))) + 1) >> 1;
     } else {
-      score = score_of(dots[t], segment.key_scales[t], factor);
+      *dots = score_of(*dots, *scale, factor);
     }
-    dots[t] = score;
-    largest = std::max(largest, score);
+    largest = std::max(largest, *dots);
   }
   return largest;
 }
@@ -112,7 +116,7 @@ class WeightTotals {
  private:
   /// A product of a larger exponent than all before. One of a smaller exponent that is below
   /// 2^kProductDrop has fewer bits than top_ says, once that is not zero.
-  void raise(std::uint32_t weight, Scale16 scale) {
+  [[gnu::noinline]] void raise(std::uint32_t weight, Scale16 scale) {
     const std::uint32_t mantissa = scale.mantissa();
     const std::uint64_t product = std::uint64_t{weight} * mantissa;
     if (product == 0) return;
@@ -135,15 +139,18 @@ class WeightTotals {
 void weigh_segment(std::uint32_t* scores, WeightTotals& totals, const KvSegment& segment,
                    std::int32_t largest) {
   WeightTotals result = totals;
-  for (std::uint32_t first = 0; first < segment.count; first += kWeightsPerFold) {
-    const std::uint32_t end = std::min<std::uint32_t>(segment.count, first + kWeightsPerFold);
+  const Scale16* scale = segment.value_scales;
+  const std::uint32_t* const end = scores + segment.count;
+  while (scores != end) {
+    const auto left = static_cast<std::size_t>(end - scores);
+    const std::uint32_t* const fold_end = scores + std::min(left, kWeightsPerFold);
     std::uint32_t sum = 0;
-    for (std::uint32_t t = first; t < end; ++t) {
-      const std::uint32_t weight = softmax_weight(scores[t], largest);
-      scores[t] = weight;
+    for (; scores != fold_end; ++scores, ++scale) {
+      const std::uint32_t weight = softmax_weight(*scores, largest);
+      *scores = weight;
       if (weight == 0) continue;
       sum += weight;
-      result.offer(weight, segment.value_scales[t]);
+      result.offer(weight, *scale);
     }
     result.sum += sum;
   }
@@ -152,7 +159,7 @@ void weigh_segment(std::uint32_t* scores, WeightTotals& totals, const KvSegment&
 
 /// weight * scale in units of 2^(width - 20), rounded half up; at most 2^20. A width is at most 66
 /// (24 and 12 bits, shifted by 30), so that no shift is longer than 46.
-std::int32_t contribution(std::uint32_t weight, Scale16 scale, int width) {
+[[gnu::noinline]] std::int32_t contribution(std::uint32_t weight, Scale16 scale, int width) {
   const std::uint64_t product = std::uint64_t{weight} * scale.mantissa();
   const int shift = width - kContributionBits - scale.exponent();
   if (shift > 0) {
@@ -166,14 +173,15 @@ void scale_segment(std::uint32_t* weights, const KvSegment& segment, int width) 
   // With the stored exponent e the dropped product is shifted by base - e + 1 bits, one of which
   // rounds.
   const int base = width - kContributionBits - kProductDrop;
-  for (std::uint32_t t = 0; t < segment.count; ++t) {
-    const std::uint32_t weight = weights[t];
-    const std::uint32_t bits = segment.value_scales[t].bits;
+  const Scale16* scale = segment.value_scales;
+  const std::uint32_t* const end = weights + segment.count;
+  for (; weights != end; ++weights, ++scale) {
+    const std::uint32_t bits = scale->bits;
     const std::uint32_t shift = static_cast<std::uint32_t>(base) - (bits >> 11);
     if (bits >= kFirstNormal && shift < 32) {
-      weights[t] = ((dropped_product(weight, normal_mantissa(bits)) >> shift) + 1) >> 1;
+      *weights = ((dropped_product(*weights, normal_mantissa(bits)) >> shift) + 1) >> 1;
     } else {
-      weights[t] = static_cast<std::uint32_t>(contribution(weight, segment.value_scales[t], width));
+      *weights = static_cast<std::uint32_t>(contribution(*weights, *scale, width));
     }
   }
 }

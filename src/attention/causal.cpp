@@ -7,6 +7,7 @@ namespace mote {
 
 CausalAttention::CausalAttention(const AttentionShape& shape, std::span<std::byte> state)
     : shape_(shape),
+      score_scale_(attention_scale(shape.head_size)),
       rows_(state, std::size_t{shape.n_kv_heads} * shape.context_length, shape.head_size) {}
 
 void CausalAttention::store(std::uint32_t position, std::uint32_t kv_head, QuantizedVector key,
@@ -23,7 +24,7 @@ void CausalAttention::attend(WideVector& out, std::span<std::uint32_t> scratch,
   const std::uint32_t kv_head = head / (shape_.n_heads / shape_.n_kv_heads);
   const KvSegment stored =
       segment_of(rows_, std::size_t{kv_head} * shape_.context_length, positions_attended(position));
-  attend_segments(out, scratch, {&stored, 1}, query, attention_scale(shape_.head_size));
+  attend_segments(out, scratch, {&stored, 1}, query, score_scale_);
 }
 
 }  // namespace mote

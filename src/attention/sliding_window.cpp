@@ -13,7 +13,9 @@ namespace mote {
 
 SlidingWindowAttention::SlidingWindowAttention(const SlidingWindowShape& shape,
                                                std::span<std::byte> state)
-    : shape_(shape), rows_(state, shape.n_kv_heads * slots(shape), shape.head_size) {
+    : shape_(shape),
+      score_scale_(attention_scale(shape.head_size)),
+      rows_(state, shape.n_kv_heads * slots(shape), shape.head_size) {
   // The sums of attend_segments are proved for so many positions.
   MOTE_ASSERT(shape.window >= 1 && slots(shape) <= kMaxContext);
 }
@@ -39,7 +41,7 @@ void SlidingWindowAttention::attend(WideVector& out, std::span<std::uint32_t> sc
   const KvSegment segments[] = {segment_of(rows_, first, outside),
                                 segment_of(rows_, first + outside, count - outside)};
   const QuantizedVector queries[] = {sink_query, query};
-  attend_segments(out, scratch, segments, queries, attention_scale(shape_.head_size));
+  attend_segments(out, scratch, segments, queries, score_scale_);
 }
 
 }  // namespace mote

@@ -16,6 +16,9 @@ inline constexpr bool kFavorsSize = true;
 inline constexpr bool kFavorsSize = false;
 #endif
 
+/// Whether registers have 64 bits, so that it does not pay to work on halves of an int64.
+inline constexpr bool kHasWideRegisters = sizeof(void*) == 8;
+
 static_assert(CHAR_BIT == 8);
 static_assert(std::endian::native == std::endian::little, "images are used in place");
 static_assert((-5 >> 1) == -3, "right shifts of negative numbers round down");

@@ -18,5 +18,7 @@ constexpr std::uint32_t hadamard_width(std::uint32_t head_size) {
 /// all (Ashkboos et al., "QuaRot: Outlier-Free 4-Bit Inference in Rotated LLMs", 2024).
 ///   head (head size) |lane| < 2^54
 void hadamard_transform(std::span<std::int64_t> head);
+/// The same for lanes of 32 bits, |lane| < 2^31 / hadamard_width(head size).
+void hadamard_transform(std::span<std::int32_t> head);
 
 }  // namespace mote

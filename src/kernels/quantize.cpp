@@ -4,20 +4,25 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <type_traits>
 
 #include "base/fixed_point.hpp"
+#include "base/platform.hpp"
 
 namespace mote {
 namespace {
 
-std::uint64_t largest_magnitude(std::span<const std::int64_t> in) {
-  std::int64_t low = 0;
-  std::int64_t high = 0;
-  for (const std::int64_t lane : in) {
+template <typename Lane>
+std::uint64_t largest_magnitude(std::span<const Lane> in) {
+  using Magnitude = std::make_unsigned_t<Lane>;
+  Lane low = 0;
+  Lane high = 0;
+  for (const Lane lane : in) {
     low = std::min(low, lane);
     high = std::max(high, lane);
   }
-  return static_cast<std::uint64_t>(std::max(-low, high));
+  return std::max<Magnitude>(Magnitude{0} - static_cast<Magnitude>(low),
+                             static_cast<Magnitude>(high));
 }
 
 /// The smallest scale not below value * 2^exponent / 127, to 24 bits. // value 1 to 2^51
@@ -33,41 +38,102 @@ Scale16 scale_for_largest(std::uint64_t value, int exponent) {
   return encode_scale_up((top + 126) / 127, exponent + shift);
 }
 
-/// product * 2^-shift, rounded half up and clipped to +-127. |product| < 2^62
-std::int8_t round_lane(std::int64_t product, int shift) {
-  // Nearly every scale: one that was not saturated, for a unit that is not tiny.
-  if (0 < shift && shift <= 62) {
-    return static_cast<std::int8_t>(
-        std::clamp<std::int64_t>(shift_round(product, shift), -127, 127));
+/// lane * 2^-drop, rounded half up, which fits 32 bits. // 1 <= drop <= 32
+std::int32_t narrow(std::int64_t lane, int drop) {
+  if constexpr (kHasWideRegisters) {
+    return static_cast<std::int32_t>(((lane >> (drop - 1)) + 1) >> 1);
   }
-  return static_cast<std::int8_t>(
-      std::clamp<std::int32_t>(shift_saturate(product, shift), -127, 127));
+  const auto low = static_cast<std::uint32_t>(lane);
+  const auto high = static_cast<std::uint32_t>(lane >> 32);
+  const auto twice =
+      static_cast<std::int32_t>((low >> (drop - 1)) | ((high << 1) << (32 - drop)));
+  return (twice >> 1) + (twice & 1);
 }
 
-}  // namespace
+std::int32_t narrow(std::int32_t lane, int drop) {
+  const std::int32_t twice = lane >> (drop - 1);
+  return (twice >> 1) + (twice & 1);
+}
 
-Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in, Multiplier unit) {
+/// How lanes become int8, once they have been brought to 31 bits by `drop`:
+/// lane * ratio * 2^-shift.
+struct Steps {
+  Scale16 scale;
+  int drop = 0;
+  std::uint32_t ratio = 0;
+  int shift = 0;
+};
+
+Steps choose_steps(std::uint64_t largest, Multiplier unit) {
+  Steps steps;
+  steps.drop = std::max<int>(0, significant_bits(largest) - 30);
+  const auto top =
+      static_cast<std::uint64_t>(shift_round(static_cast<std::int64_t>(largest), steps.drop));
+  const int lift = kMultiplierBits - significant_bits(unit.mantissa);
+  const std::uint32_t mantissa = lift > 0 ? unit.mantissa << lift : unit.mantissa;
+  const int exponent = unit.exponent - std::max<int>(lift, 0) + steps.drop + kScaleFractionBits;
+  steps.scale = scale_for_largest(top * mantissa, exponent);
+  // lane / S = lane * (mantissa / S.mantissa) * 2^(exponent - S.exponent).
+  steps.ratio = (mantissa << 11) / steps.scale.mantissa();
+  steps.shift = 11 + steps.scale.exponent() - exponent;
+  return steps;
+}
+
+/// Rounded half up and clipped to +-127, for all steps.
+std::int8_t round_lane(std::int32_t lane, const Steps& steps) {
+  const std::int64_t product = std::int64_t{lane} * steps.ratio;  // |product| <= 2^61
+  return static_cast<std::int8_t>(
+      std::clamp<std::int32_t>(shift_saturate(product, steps.shift), -127, 127));
+}
+
+/// The lanes of one block, where the scale was not saturated: they need no clipping, as the largest
+/// times the ratio is at most 127 units.
+///   ratio below 2^31, so raised that the upper half of a product is all that matters
+///   shift of the upper half, one bit of which rounds
+template <typename Lane>
+void round_lanes(std::int8_t* out, std::span<const Lane> in, int drop, std::int32_t ratio,
+                 int shift) {
+  const auto round = [&](std::int32_t lane) {
+    const auto high = static_cast<std::int32_t>((std::int64_t{lane} * ratio) >> 32);
+    return static_cast<std::int8_t>(((high >> shift) + 1) >> 1);
+  };
+  if (drop == 0) {
+    for (const Lane lane : in) *out++ = round(static_cast<std::int32_t>(lane));
+  } else {
+    for (const Lane lane : in) *out++ = round(narrow(lane, drop));
+  }
+}
+
+template <typename Lane>
+Scale16 quantize_block(std::int8_t* out, std::span<const Lane> in, Multiplier unit) {
   const std::uint64_t largest = largest_magnitude(in);
   if (largest == 0) {
     std::fill_n(out, in.size(), std::int8_t{0});
     return {};
   }
-  // Lanes are first brought to 31 bits, so that one product of 64 bits suffices.
-  const int drop = std::max<int>(0, significant_bits(largest) - 30);
-  const auto top =
-      static_cast<std::uint64_t>(shift_round(static_cast<std::int64_t>(largest), drop));
-  const int lift = kMultiplierBits - significant_bits(unit.mantissa);
-  const std::uint32_t mantissa = lift > 0 ? unit.mantissa << lift : unit.mantissa;
-  const int exponent = unit.exponent - std::max<int>(lift, 0) + drop + kScaleFractionBits;
-
-  const Scale16 scale = scale_for_largest(top * mantissa, exponent);
-  // lane / S = lane * (mantissa / S.mantissa) * 2^(exponent - S.exponent).
-  const std::uint32_t ratio = (mantissa << 11) / scale.mantissa();
-  const int shift = 11 + scale.exponent() - exponent;
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    out[i] = round_lane(shift_round(in[i], drop) * std::int64_t{ratio}, shift);
+  const Steps steps = choose_steps(largest, unit);
+  const int lift = 31 - significant_bits(steps.ratio);
+  const int shift = steps.shift + lift - 33;
+  if (steps.scale.bits != kScale16Max && lift >= 0 && 0 <= shift && shift < 32) {
+    round_lanes(out, in, steps.drop, static_cast<std::int32_t>(steps.ratio << lift), shift);
+    return steps.scale;
   }
-  return scale;
+  for (const Lane lane : in) {
+    const bool is_narrow = steps.drop == 0;
+    *out++ =
+        round_lane(is_narrow ? static_cast<std::int32_t>(lane) : narrow(lane, steps.drop), steps);
+  }
+  return steps.scale;
+}
+
+}  // namespace
+
+Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in, Multiplier unit) {
+  return quantize_block(out, in, unit);
+}
+
+Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit) {
+  return quantize_block(out, in, unit);
 }
 
 }  // namespace mote

@@ -18,4 +18,7 @@ namespace mote {
 /// Returns S in units of 2^-28.
 Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in, Multiplier unit);
 
+/// The same for lanes of 32 bits, in less time where registers have so many.
+Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit);
+
 }  // namespace mote

@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "base/fixed_point.hpp"
+#include "base/platform.hpp"
 #include "kernels/activation.hpp"
 #include "kernels/hadamard.hpp"
 #include "kernels/matvec.hpp"
@@ -25,6 +26,15 @@ constexpr std::uint32_t kLogitRows = 32;
 /// Lanes of `block` that exist among `lanes` lanes.
 std::uint32_t block_lanes(std::uint32_t block, std::uint32_t width, std::uint32_t lanes) {
   return std::min<std::uint32_t>(width, lanes - block * width);
+}
+
+/// Whether 32 bits hold the transform of a head.
+bool fits_transform(std::span<const std::int32_t> head) {
+  std::uint32_t magnitudes = 0;
+  for (const std::int32_t lane : head)
+    magnitudes |= static_cast<std::uint32_t>(lane ^ (lane >> 31));
+  const std::uint32_t width = hadamard_width(static_cast<std::uint32_t>(head.size()));
+  return magnitudes < (1U << 30) / width;
 }
 
 }  // namespace
@@ -89,7 +99,7 @@ void Transformer::quantize_residual_block(std::uint32_t index, std::uint32_t blo
       kUnitMultiplier.mantissa,
       kUnitMultiplier.exponent - static_cast<int>(config().residual_fraction_bits)};
   input_.row_scales(index)[block] =
-      quantize_block_s64_s8(input_.row(index) + block * input_.block, widen(lanes), unit);
+      quantize_lanes(input_.row(index) + block * input_.block, lanes, unit);
 }
 
 void Transformer::compute_residual_blocks() {
@@ -179,31 +189,43 @@ std::span<std::int64_t> Transformer::widen(std::span<const std::int32_t> lanes) 
   return wide;
 }
 
-/// A head turned by its position and transformed, in `wide_`; `lanes` stay as they are.
-std::span<std::int64_t> Transformer::turn_head(std::span<const std::int32_t> lanes,
-                                               std::uint32_t position) {
+/// As quantize_block_s32_s8, without its code where space matters.
+Scale16 Transformer::quantize_lanes(std::int8_t* out, std::span<const std::int32_t> lanes,
+                                    Multiplier unit) {
+  if constexpr (kFavorsSize) return quantize_block_s64_s8(out, widen(lanes), unit);
+  return quantize_block_s32_s8(out, lanes, unit);
+}
+
+/// A head turned by its position, transformed and rounded; `lanes` stay as they are.
+Scale16 Transformer::quantize_turned(std::int8_t* out, std::span<const std::int32_t> lanes,
+                                     std::uint32_t position, Multiplier unit) {
   const auto turned = rows_.last(lanes.size());
   std::copy(lanes.begin(), lanes.end(), turned.begin());
   rotate_pairs(turned, image_.rope_frequencies(), position);
+  // Nearly every head has room for its transform in 32 bits.
+  if (!kFavorsSize && fits_transform(turned)) {
+    hadamard_transform(turned);
+    return quantize_block_s32_s8(out, turned, unit);
+  }
   const auto wide = widen(turned);
   hadamard_transform(wide);
-  return wide;
+  return quantize_block_s64_s8(out, wide, unit);
 }
 
 /// The factor `hadamard_width` that the product of a transformed query and key gains is taken out
 /// of the query, where it is a power of two in the unit.
 Scale16 Transformer::quantize_query(std::int8_t* out, std::span<const std::int32_t> lanes,
                                     const LayerAttention& attention, std::uint32_t position) {
-  if (!attention.is_rotated()) return quantize_block_s64_s8(out, widen(lanes), kProjectionUnit);
+  if (!attention.is_rotated()) return quantize_lanes(out, lanes, kProjectionUnit);
   Multiplier unit = kProjectionUnit;
   unit.exponent -= std::countr_zero(hadamard_width(config().head_size));
-  return quantize_block_s64_s8(out, turn_head(lanes, position), unit);
+  return quantize_turned(out, lanes, position, unit);
 }
 
 Scale16 Transformer::quantize_key(std::int8_t* out, std::span<const std::int32_t> lanes,
                                   const LayerAttention& attention, std::uint32_t position) {
-  const auto wide = attention.is_rotated() ? turn_head(lanes, position) : widen(lanes);
-  return quantize_block_s64_s8(out, wide, kProjectionUnit);
+  if (!attention.is_rotated()) return quantize_lanes(out, lanes, kProjectionUnit);
+  return quantize_turned(out, lanes, position, kProjectionUnit);
 }
 
 /// heads = quantize(attend(rope(q), cache(rope(k), v))), for the heads of this chip.
@@ -236,8 +258,8 @@ void Transformer::store_key_value(LayerAttention& attention, const HeadProjectio
   std::int8_t* value = key + config().head_size;
   const Scale16 key_scale =
       quantize_key(key, project_head(weights.key, held, index), attention, position_ + index);
-  const Scale16 value_scale = quantize_block_s64_s8(
-      value, widen(project_head(weights.value, held, index)), kProjectionUnit);
+  const Scale16 value_scale =
+      quantize_lanes(value, project_head(weights.value, held, index), kProjectionUnit);
   attention.store(position_ + index, slice_.heads.kv_index(head, group), {key, key_scale},
                   {value, value_scale});
 }

@@ -103,7 +103,19 @@ TEST(HadamardTransform, spreads_one_large_lane_over_all) {
 }
 
 TEST(HadamardTransform, an_empty_head_stays_empty) {
-  hadamard_transform({});
+  hadamard_transform(std::span<std::int64_t>());
+}
+
+TEST(HadamardTransform, lanes_of_32_bits_give_the_same) {
+  Random random(5);
+  for (const std::uint32_t size : kHeadSizes) {
+    const int bits = 31 - std::countr_zero(hadamard_width(size));
+    Lanes lanes = random_lanes(random, size, bits);
+    lanes[0] = (std::int64_t{1} << bits) - 1;
+    std::vector<std::int32_t> narrow(lanes.begin(), lanes.end());
+    hadamard_transform(std::span<std::int32_t>(narrow));
+    EXPECT_EQ(Lanes(narrow.begin(), narrow.end()), transformed(lanes)) << size;
+  }
 }
 
 }  // namespace

@@ -206,5 +206,72 @@ TEST(QuantizeBlock, ties_round_up) {
   EXPECT_EQ(block.values, (std::vector<std::int8_t>{127, 1, 0, 2, -1}));
 }
 
+/// The arithmetic of docs/NUMERICS.md, a lane after the other in 64 bits.
+Block plainly_quantize(const std::vector<std::int64_t>& in, Multiplier unit) {
+  std::int64_t largest = 0;
+  for (const std::int64_t lane : in) largest = std::max(largest, std::abs(lane));
+  Block block;
+  block.values.assign(in.size(), 0);
+  if (largest == 0) return block;
+  const int drop = std::max(0, significant_bits(static_cast<std::uint64_t>(largest)) - 30);
+  std::uint32_t mantissa = unit.mantissa;
+  int exponent = unit.exponent + drop + kScaleFractionBits;
+  for (; significant_bits(mantissa) < kMultiplierBits; --exponent) mantissa *= 2;
+  std::uint64_t top = static_cast<std::uint64_t>(shift_round(largest, drop)) * mantissa;
+  int top_exponent = exponent;
+  for (; significant_bits(top) < 31; --top_exponent) top *= 2;
+  for (; significant_bits(top) > 31; top = (top + 1) / 2) ++top_exponent;
+  block.scale = encode_scale_up((top + 126) / 127, top_exponent);
+  const std::uint32_t ratio = (mantissa << 11) / block.scale.mantissa();
+  const int shift = 11 + block.scale.exponent() - exponent;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const std::int64_t product = shift_round(in[i], drop) * std::int64_t{ratio};
+    block.values[i] =
+        static_cast<std::int8_t>(std::clamp(shift_saturate(product, shift), -127, 127));
+  }
+  return block;
+}
+
+std::vector<std::int64_t> lanes_of_bits(Random& random, int bits) {
+  std::vector<std::int64_t> in(random.between<std::size_t>(1, 33));
+  for (std::int64_t& lane : in) lane = random.awkward_signed(bits);
+  if (random.below(4) == 0)
+    in[0] = (random.below(2) == 0 ? 1 : -1) * ((std::int64_t{1} << bits) - 1);
+  return in;
+}
+
+TEST(QuantizeBlock, gives_the_bits_of_the_plain_arithmetic) {
+  Random random(11);
+  for (int i = 0; i < 100000; ++i) {
+    const int bits = random.between<int>(1, 61);
+    const std::vector<std::int64_t> in = lanes_of_bits(random, bits);
+    const Multiplier unit = {
+        random.between<std::uint32_t>(1, std::int64_t{1} << random.between<int>(0, 20)),
+        random.between<int>(-40, 20) - bits};
+    const Block block = quantize(in, unit);
+    const Block plain = plainly_quantize(in, unit);
+    ASSERT_EQ(block.scale, plain.scale) << bits << " bits, round " << i;
+    ASSERT_EQ(block.values, plain.values) << bits << " bits, round " << i;
+  }
+}
+
+TEST(QuantizeBlock, lanes_of_32_bits_give_the_same) {
+  Random random(12);
+  for (int i = 0; i < 100000; ++i) {
+    const int bits = random.between<int>(1, 31);
+    const std::vector<std::int64_t> in = lanes_of_bits(random, bits);
+    std::vector<std::int32_t> narrow(in.begin(), in.end());
+    if (random.below(8) == 0) narrow[0] = std::numeric_limits<std::int32_t>::min();
+    const Multiplier unit = {random.between<std::uint32_t>(1, 1 << 20),
+                             random.between<int>(-40, 20) - bits};
+    const Block wide = quantize({narrow.begin(), narrow.end()}, unit);
+    Block block;
+    block.values.assign(narrow.size(), -128);
+    block.scale = quantize_block_s32_s8(block.values.data(), narrow, unit);
+    ASSERT_EQ(block.scale, wide.scale) << bits << " bits, round " << i;
+    ASSERT_EQ(block.values, wide.values) << bits << " bits, round " << i;
+  }
+}
+
 }  // namespace
 }  // namespace mote
