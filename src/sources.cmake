@@ -70,6 +70,7 @@ set(MOTE_KERNELS_portable kernels/matvec_portable.cpp)
 set(MOTE_KERNELS_armv6m kernels/matvec_armv6m.cpp)
 set(MOTE_KERNELS_armv7em kernels/matvec_armv7em.cpp)
 set(MOTE_KERNELS_mve kernels/matvec_mve.cpp)
+set(MOTE_KERNELS_rv32 kernels/matvec_rv32.cpp)
 
 # Sets for chips without vectors.
 set(MOTE_SCALAR_KERNELS armv6m armv7em rv32)

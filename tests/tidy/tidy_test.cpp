@@ -27,6 +27,7 @@ const std::vector<Partner> kPartnerExceptions = {
     {"kernels/matvec_armv6m.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
     {"kernels/matvec_armv7em.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
     {"kernels/matvec_mve.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
+    {"kernels/matvec_rv32.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
     {"kernels/matvec_portable.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
     {"model/candidates.cpp", "model/sampler_test.cpp", "what a sampler draws from"},
     {"model/tokenizer_encode.cpp", "model/tokenizer_test.cpp", "the second half of Tokenizer"},
