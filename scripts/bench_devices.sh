@@ -9,14 +9,14 @@
 # the same on every run (to about 4 on boards whose timer is coarser than an instruction); rp2040
 # counts cycles. Exit status 77 where a board that is named has no emulator here.
 #
-#   --model   stories260K.bin of llama2.c with tok512.bin beside it, or an image, for the row `token`:
-#             a token at position 64; ../shared/models/stories260K.bin unless given, and without the
-#             row where that is absent or `none` is given
+#   --model   stories260K.bin of llama2.c with tok512.bin beside it, or an image, for the row
+#             `token`: a token at position 64; ../shared/models/stories260K.bin unless given, and
+#             without the row where that is absent or `none` is given
 #   --mote    the host tool that makes the image; build/release/host/mote unless given
 #
-# Columns: what one run takes; per item, which is a multiply-accumulate of matvec and attention, else
-# an element; bytes of weights, or keys and values, per unit; the floor (docs/BENCHMARKS.md derives
-# it) and its share of what is counted.
+# Columns: what one run takes; per item, which is a multiply-accumulate of matvec and attention,
+# else an element; bytes of weights, or keys and values, per unit; the floor (docs/BENCHMARKS.md
+# derives it) and its share of what is counted.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [[ ${1-} == -h || ${1-} == --help ]]; then

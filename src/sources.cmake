@@ -66,6 +66,10 @@ set(MOTE_FIRMWARE_SOURCES
 
 # The kernels of one instruction set, MOTE_KERNELS: each set defines the same functions once, as the
 # reference does in namespace mote::ref. Who includes this list may set it before.
+#   portable  the reference
+#   armv6m    plain C++ for processors without SIMD: Cortex-M0+, M3, LX106
+#   armv7em   Cortex-M4, M7, M33 with the DSP extension
+#   mve       Cortex-M55, M85
 set(MOTE_KERNELS_portable kernels/matvec_portable.cpp)
 set(MOTE_KERNELS_armv6m kernels/matvec_armv6m.cpp)
 set(MOTE_KERNELS_armv7em kernels/matvec_armv7em.cpp)

@@ -4,5 +4,7 @@ set(MOTE_PORT_TOOLCHAIN cortex_m)
 set(MOTE_PORT_COMPILE_FLAGS -mcpu=cortex-m3 -mfloat-abi=soft)
 set(MOTE_PORT_LINK_FLAGS ${MOTE_PORT_COMPILE_FLAGS})
 set(MOTE_PORT_OPTIMIZE -O2)
+# FILL IN: kernels of the processor (docs/PORTING.md), or nothing for the portable ones.
+set(MOTE_PORT_KERNELS armv6m)
 set(MOTE_PORT_SOURCES cortex_m/start.cpp template/board.cpp)
 set(MOTE_PORT_PROGRAMS one_chip cluster_node)

@@ -58,8 +58,8 @@ static_assert(offsetof(Pass, sums_end) == 4 && offsetof(Pass, widened) == 8 &&
   "sxtb16 r9, r9, ror #8\n"                    \
   "smlad " sum ", r9, r7, " sum "\n"
 
-// r0:lr is the first row's sum, [sp] the second's, [sp, #8] the pass; r1 and r2 are the rows, r3 the
-// widened lanes, r11 and r12 the dot products of a block.
+// r0:lr is the first row's sum, [sp] the second's, [sp, #8] the pass; r1 and r2 are the rows, r3
+// the widened lanes, r11 and r12 the dot products of a block.
 #define MOTE_MULTIPLY_INT8(block)                                     \
   asm("push {r0, r4-r11, lr}\n"                                       \
       "mov r5, r0\n"                                                  \
@@ -275,7 +275,7 @@ struct Rounding {
 
 // clang-format off
 
-/// multiply_shift for rows with shifts of 33 to 63 whose results fit. Returns whether all were such.
+/// multiply_shift for rows with shifts of 33 to 63 whose results fit. Returns whether all were.
 [[gnu::naked]] bool round_sums(const Rounding*) {
   // r11 is the shift less 32, r12:r7 the product without its lowest 32 bits. The last bit that is
   // shifted out is the half that rounds up.
