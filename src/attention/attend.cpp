@@ -62,9 +62,15 @@ std::uint32_t dropped_product(std::uint32_t weight, std::uint32_t mantissa) {
   return shift_saturate(product, -(factor.exponent + scale.exponent()));
 }
 
-/// Base-2 scores of a segment in Q16; returns the largest of them and `largest`.
-std::int32_t score_segment(std::uint32_t* scores, std::int32_t largest, const KvSegment& segment,
-                           QuantizedVector query, Multiplier score_scale, std::size_t head_size) {
+/// The largest score so far, and the value scale of a position that has it.
+struct Largest {
+  std::int32_t score = std::numeric_limits<std::int32_t>::min();
+  Scale16 value_scale;
+};
+
+/// Base-2 scores of a segment in Q16.
+void score_segment(std::uint32_t* scores, Largest& largest, const KvSegment& segment,
+                   QuantizedVector query, Multiplier score_scale, std::size_t head_size) {
   const Multiplier factor = normalized(
       std::uint64_t{query.scale.mantissa()} * score_scale.mantissa,
       query.scale.exponent() + score_scale.exponent + kScoreFractionBits - 2 * kScaleFractionBits);
@@ -79,60 +85,63 @@ std::int32_t score_segment(std::uint32_t* scores, std::int32_t largest, const Kv
   const int first = std::max<int>(1, base - 31);
   const int count = std::min<int>(31, base) - first + 1;
   const auto usual = static_cast<std::uint32_t>(std::max<int>(count, 0));
+  std::int32_t best = largest.score;
   for (; dots != end; ++dots, ++scale) {
     const std::uint32_t bits = scale->bits;
     const std::uint32_t exponent = bits >> 11;
+    std::int32_t score = 0;
     if (exponent - static_cast<std::uint32_t>(first) < usual) {
       const std::int64_t product =
           std::int64_t{*dots * (1 << raise)} * (normal_mantissa(bits) * factor.mantissa);
       const auto high = static_cast<std::int32_t>(product >> 32);
-      *dots = ((high >> (base - static_cast<int>(exponent))) + 1) >> 1;
+      score = ((high >> (base - static_cast<int>(exponent))) + 1) >> 1;
     } else {
-      *dots = score_of(*dots, *scale, factor);
+      score = score_of(*dots, *scale, factor);
     }
-    largest = std::max(largest, *dots);
+    *dots = score;
+    if (score > best) {
+      best = score;
+      largest.value_scale = segment.value_scales[scale - segment.key_scales];
+    }
   }
-  return largest;
+  largest.score = best;
 }
 
 /// What all positions together decide about the weights: their sum, and how many bits the largest
-/// weight * value scale needs.
+/// product of weight and value scale needs.
 class WeightTotals {
  public:
   std::uint64_t sum = 0;
 
-  /// Bits of the largest product; 0 where all are zero.
-  int width() const {
-    return top_ == 0 ? rest_ : std::max<int>(rest_, significant_bits(top_) + kProductDrop + unit_);
+  /// The position of the largest score has the largest weight. Only scales above its own, or not
+  /// far below, can make a larger product.
+  explicit WeightTotals(Scale16 scale_of_largest) {
+    widen(1U << kWeightFractionBits, scale_of_largest);
   }
 
+  /// Bits of the largest product; 0 where all are zero.
+  int width() const { return width_; }
+
   void offer(std::uint32_t weight, Scale16 scale) {
-    const std::uint32_t mantissa = scale.mantissa();
-    const int below = unit_ - scale.exponent();
-    if (below < 0) return raise(weight, scale);
-    top_ = std::max<std::uint32_t>(top_, dropped_product(weight, mantissa) >> below);
+    if (scale.bits < limit_) return;
+    // A product has at most 12 bits more than the weight.
+    const int shift = width_ - 12 - scale.exponent();
+    if (shift < 0 || weight >> shift != 0) widen(weight, scale);
   }
 
  private:
-  /// A product of a larger exponent than all before. One of a smaller exponent that is below
-  /// 2^kProductDrop has fewer bits than top_ says, once that is not zero.
-  [[gnu::noinline]] void raise(std::uint32_t weight, Scale16 scale) {
-    const std::uint32_t mantissa = scale.mantissa();
-    const std::uint64_t product = std::uint64_t{weight} * mantissa;
+  [[gnu::noinline]] void widen(std::uint32_t weight, Scale16 scale) {
+    const std::uint64_t product = std::uint64_t{weight} * scale.mantissa();
     if (product == 0) return;
-    const std::uint32_t dropped = dropped_product(weight, mantissa);
-    if (dropped == 0) {
-      rest_ = std::max<int>(rest_, significant_bits(product) + scale.exponent());
-      return;
-    }
-    const std::uint32_t before = unit_ < 0 ? 0 : top_ >> (scale.exponent() - unit_);
-    top_ = std::max<std::uint32_t>(before, dropped);
-    unit_ = scale.exponent();
+    width_ = std::max<int>(width_, significant_bits(product) + scale.exponent());
+    // 2^excess as Scale16 has it.
+    const int excess = width_ - kWeightFractionBits;
+    limit_ = excess < 11 ? 1U << std::max<int>(excess, 0)
+                         : static_cast<std::uint32_t>(excess - 10) << 11;
   }
 
-  std::uint32_t top_ = 0;  // the largest product / 2^(kProductDrop + unit_), rounded down
-  int unit_ = -1;          // the largest exponent of a product that top_ has seen
-  int rest_ = 0;           // bits of products that top_ cannot show
+  int width_ = 0;
+  std::uint32_t limit_ = 0;  // scales below times the largest weight, 2^24, need no further bit
 };
 
 /// Replaces a segment's scores by weights and adds to `totals` what they say.
@@ -148,7 +157,6 @@ void weigh_segment(std::uint32_t* scores, WeightTotals& totals, const KvSegment&
     for (; scores != fold_end; ++scores, ++scale) {
       const std::uint32_t weight = softmax_weight(*scores, largest);
       *scores = weight;
-      if (weight == 0) continue;
       sum += weight;
       result.offer(weight, *scale);
     }
@@ -233,16 +241,16 @@ void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
   MOTE_ASSERT(queries.size() == 1 || queries.size() == segments.size());
   const std::size_t head_size = out.values.size();
   std::uint32_t* scores = scratch.data();
-  std::int32_t largest = std::numeric_limits<std::int32_t>::min();
+  Largest largest;
   for (std::size_t s = 0; s < segments.size(); ++s) {
     const QuantizedVector query = queries[queries.size() == 1 ? 0 : s];
-    largest = score_segment(scores, largest, segments[s], query, score_scale, head_size);
+    score_segment(scores, largest, segments[s], query, score_scale, head_size);
     scores += segments[s].count;
   }
-  WeightTotals totals;
+  WeightTotals totals(largest.value_scale);
   std::uint32_t* weights = scratch.data();
   for (const KvSegment& segment : segments) {
-    weigh_segment(weights, totals, segment, largest);
+    weigh_segment(weights, totals, segment, largest.score);
     weights += segment.count;
   }
   const int width = totals.width();

@@ -210,7 +210,7 @@ struct Int8 {
   /// Lanes of the run of a block.
   static constexpr std::uint32_t first_lane(std::uint32_t run) { return 4 * W * run; }
 
-  static void prepare(std::uint32_t* head, const std::int8_t* lanes, std::uint32_t) {
+  static bool prepare(std::uint32_t* head, const std::int8_t* lanes, std::uint32_t) {
     std::uint32_t added = 0;
     std::uint32_t* words = head + kHead;
     for (std::uint32_t i = 0; i < W; ++i, lanes += 4, words += 3) {
@@ -228,6 +228,7 @@ struct Int8 {
       added += high_product(words[0] ^ even, words[2]) & 0xffff;
     }
     head[0] = 0U - added;
+    return true;
   }
 
   static void multiply(Pass& pass) {
@@ -266,6 +267,7 @@ struct Int4 {
   static constexpr std::uint32_t kHead = 4;
   static constexpr std::uint32_t kWords = kHead + 4 * W;
   static constexpr bool kHasFactors = true;
+  static constexpr std::uint32_t kLowestSum = 0U - (32U * 128 << 16);
 
   static constexpr std::uint32_t first_lane(std::uint32_t run) { return 4 * W * run; }
 
@@ -275,7 +277,8 @@ struct Int4 {
     return (static_cast<std::uint32_t>(earlier) << 16) + static_cast<std::uint32_t>(later);
   }
 
-  static void prepare(std::uint32_t* head, const std::int8_t* lanes, std::uint32_t runs_left) {
+  /// False where all 32 lanes are -128, which weights of -8 would make a sum of 2^15.
+  static bool prepare(std::uint32_t* head, const std::int8_t* lanes, std::uint32_t runs_left) {
     std::uint32_t sums = 0;
     std::uint32_t* words = head + kHead;
     for (std::uint32_t i = 0; i < W; ++i, lanes += 4, words += 4) {
@@ -286,8 +289,10 @@ struct Int4 {
       const std::uint32_t both = words[0] + words[1] + words[2] + words[3];
       sums += both + (both << 16);
     }
-    head[0] = 0x8000 - 8 * ((sums + 0x8000) & 0xffff0000);
+    sums = (sums + 0x8000) & 0xffff0000;
+    head[0] = 0x8000 - 8 * sums;
     head[3] = runs_left == 0 ? 1 : 0;
+    return sums != kLowestSum;
   }
 
   static void multiply(Pass& pass) {
@@ -331,22 +336,24 @@ struct Product {
   std::uint32_t runs;  // of a block
 };
 
-/// Blocks first to first + count - 1 of the vector.
+/// Blocks first to first + count - 1 of the vector. False where the runs cannot take them.
 template <typename Run>
-[[gnu::noinline]] void prepare_part(Part& part, const Product& p, std::uint32_t first,
+[[gnu::noinline]] bool prepare_part(Part& part, const Product& p, std::uint32_t first,
                                     std::uint32_t count) {
   const std::uint32_t runs = p.runs;
   const std::int8_t* lanes = p.x.values + std::size_t{first} * p.m.block;
   std::uint32_t* head = part.words;
+  bool is_fit = true;
   for (std::uint32_t b = 0; b < count; ++b, lanes += p.m.block) {
     const std::uint32_t scale = p.x.scales[first + b];
     for (std::uint32_t run = 0; run < runs; ++run, head += Run::kWords) {
-      Run::prepare(head, lanes + Run::first_lane(run), runs - 1 - run);
+      is_fit &= Run::prepare(head, lanes + Run::first_lane(run), runs - 1 - run);
       head[1] = scale;
       head[2] = scale << (32 - kHighBits);
     }
   }
   part.end = head;
+  return is_fit;
 }
 
 /// Adds a part to the sums of `rows` rows from `row` on.
@@ -435,8 +442,9 @@ void write_rows(const Product& p, const Group& group, std::uint32_t row) {
   }
 }
 
+/// False where nothing but the reference will do.
 template <typename Run>
-void matvec(const Product& p) {
+bool matvec(const Product& p) {
   const std::uint32_t most = std::min(kPartRuns / p.runs, kPartLanes / p.m.block);
   const std::uint32_t blocks = p.m.blocks();
   Part part;
@@ -445,23 +453,13 @@ void matvec(const Product& p) {
     for (std::uint32_t first = 0; first < blocks; first += most) {
       const std::uint32_t count = std::min<std::uint32_t>(most, blocks - first);
       // One part stays for all groups.
-      if (row == 0 || count != blocks) prepare_part<Run>(part, p, first, count);
+      if ((row == 0 || count != blocks) && !prepare_part<Run>(part, p, first, count)) return false;
       group.reserve(count * p.runs);
       multiply_part<Run>(group.sums, p, part, row, group.rows, first);
     }
     write_rows(p, group, row);
   }
-}
-
-/// Whether a lane is -128.
-bool has_lowest(const std::int8_t* lanes, std::uint32_t count) {
-  std::uint32_t found = 0;
-  for (std::uint32_t i = 0; i < count; i += 4) {
-    // Only of 0x80 both the byte and its negation less one have the upper bit, and no other.
-    const std::uint32_t word = load_word(lanes + i);
-    found |= word & ~((word & 0x7f7f7f7f) + 0x7f7f7f7f);
-  }
-  return (found & 0x80808080) != 0;
+  return true;
 }
 
 }  // namespace
@@ -473,21 +471,26 @@ void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const Activation
   const auto places =
       reinterpret_cast<std::uintptr_t>(matrix.weights) | reinterpret_cast<std::uintptr_t>(x.values);
   const bool is_int4 = matrix.format == WeightFormat::int4;
-  if (places % 4 == 0 && !(is_int4 && has_lowest(x.values, matrix.columns))) {
+  bool is_done = false;
+  if (places % 4 == 0) {
     switch (matrix.block) {
       case 8:
-        return is_int4 ? matvec<Int4<1>>(p) : matvec<Int8<2>>(p);
+        is_done = is_int4 ? matvec<Int4<1>>(p) : matvec<Int8<2>>(p);
+        break;
       case 16:
-        return is_int4 ? matvec<Int4<2>>(p) : matvec<Int8<4>>(p);
+        is_done = is_int4 ? matvec<Int4<2>>(p) : matvec<Int8<4>>(p);
+        break;
       case 32:
-        return is_int4 ? matvec<Int4<4>>(p) : matvec<Int8<8>>(p);
+        is_done = is_int4 ? matvec<Int4<4>>(p) : matvec<Int8<8>>(p);
+        break;
       case 64:
-        return is_int4 ? matvec<Int4<4, 32>>(p) : matvec<Int8<8>>(p);
+        is_done = is_int4 ? matvec<Int4<4, 32>>(p) : matvec<Int8<8>>(p);
+        break;
       default:
         break;
     }
   }
-  ref::matvec_s8_s32(out, matrix, x, fraction_bits);
+  if (!is_done) ref::matvec_s8_s32(out, matrix, x, fraction_bits);
 }
 
 }  // namespace mote
