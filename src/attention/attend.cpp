@@ -32,9 +32,6 @@ static_assert(kMaxRowWeight == 1 << kContributionBits);
 // Bits of a weight (2^24) times a mantissa (below 2^12) that do not fit 32.
 constexpr int kProductDrop = 5;
 
-/// Weights, 2^24 each at most, that 32 bits can add up.
-constexpr std::size_t kWeightsPerFold = 128;
-
 // The scales of stored positions are decoded here rather than by Scale16, 32 bits at a time; those
 // below 2^11, which have no implied bit, are rare and left to Scale16.
 constexpr std::uint32_t kFirstNormal = 0x800;

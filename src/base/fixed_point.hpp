@@ -25,8 +25,10 @@ constexpr std::int64_t shift_round(std::int64_t value, int shift) {
 }
 
 constexpr std::int32_t saturate_s32(std::int64_t value) {
-  return static_cast<std::int32_t>(std::clamp<std::int64_t>(
-      value, std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max()));
+  const auto low = static_cast<std::int32_t>(value);
+  if (low == value) return low;
+  return value < 0 ? std::numeric_limits<std::int32_t>::min()
+                   : std::numeric_limits<std::int32_t>::max();
 }
 
 /// value * 2^-shift, rounded half up and saturated, for every shift. |value| < 2^62.

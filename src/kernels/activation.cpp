@@ -10,8 +10,12 @@ namespace mote {
 
 std::uint32_t sigmoid_q16(std::int32_t x) {
   // e^-|x| = 2^(-|x| log2 e); beyond 24 it is nothing in Q16.
-  const std::int64_t magnitude = std::min<std::int64_t>(x < 0 ? -std::int64_t{x} : x, 24 << 16);
-  const auto d = static_cast<std::uint32_t>(shift_round(magnitude * kLog2eQ16, 16));
+  const std::uint32_t magnitude = std::min<std::uint32_t>(
+      x < 0 ? 0U - static_cast<std::uint32_t>(x) : static_cast<std::uint32_t>(x), 24U << 16);
+  // The product has 38 bits, of which those above the lowest 15 matter: one of them rounds.
+  const auto twice =
+      static_cast<std::uint32_t>((std::uint64_t{magnitude << 11} * (kLog2eQ16 << 6)) >> 32);
+  const std::uint32_t d = (twice + 1) >> 1;
   const std::uint32_t power = exp2_negative(d);  // Q30
   // round(2^16 / (1 + power)) with the denominator in Q16: 2^32 over 2^16 to 2^17. One is taken out
   // of the quotient, so that the numerator fits a division of 32 bits.

@@ -47,9 +47,15 @@ void share_one(std::span<std::uint32_t> weights, std::uint64_t sum) {
 
 std::uint64_t softmax_weights(std::span<std::uint32_t> scores, std::int32_t largest) {
   std::uint64_t sum = 0;
-  for (std::uint32_t& score : scores) {
-    score = softmax_weight(score, largest);
-    sum += score;
+  while (!scores.empty()) {
+    const auto fold = scores.first(std::min(scores.size(), kWeightsPerFold));
+    std::uint32_t part = 0;
+    for (std::uint32_t& score : fold) {
+      score = softmax_weight(score, largest);
+      part += score;
+    }
+    sum += part;
+    scores = scores.subspan(fold.size());
   }
   return sum;
 }

@@ -2,6 +2,7 @@
 // Un-normalised softmax weights in base 2.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -11,6 +12,9 @@ namespace mote {
 
 /// Fraction bits of a weight: the largest score gets 2^24.
 inline constexpr int kWeightFractionBits = 24;
+
+/// Weights that 32 bits can add up.
+inline constexpr std::size_t kWeightsPerFold = (1U << (31 - kWeightFractionBits));
 
 /// 2^(score - largest) in Q24, rounded half up from the Q30 of exp2_negative. A score 25 below the
 /// largest still gets 1, one 25 1/32 or more below gets zero.
