@@ -8,6 +8,7 @@ namespace mote::host {
 
 void add_convert_command(CLI::App& app);
 void add_run_command(CLI::App& app);
+void add_chat_command(CLI::App& app);
 void add_perplexity_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
 void add_shard_command(CLI::App& app);

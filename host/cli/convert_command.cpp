@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "chat/chat_template.hpp"
+#include "chat/template_files.hpp"
 #include "cli/commands.hpp"
 #include "convert/convert.hpp"
 #include "convert/convert_report.hpp"
@@ -78,10 +80,20 @@ void add_windows(ConvertArguments& arguments, const CheckpointShape& shape) {
   }
 }
 
+/// What the file's template says, where it is one that `mote chat` knows.
+void add_chat_template(ConvertOptions& options, const std::string& source) {
+  const std::string jinja = read_chat_template(source);
+  const auto format = recognise_chat_template(jinja);
+  if (!format) return;
+  options.chat_template = chat_template_name(*format);
+  if (*format == ChatTemplate::chatml) options.chat_system = default_system_prompt(jinja);
+}
+
 void run_convert(ConvertArguments arguments) {
   complete_arguments(arguments);
   const std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(arguments.source);
   add_windows(arguments, checkpoint->shape());
+  add_chat_template(arguments.options, arguments.source);
   const Vocabulary vocabulary =
       open_vocabulary(arguments.source, arguments.tokenizer, checkpoint->shape().vocab_size);
   ConvertReport report;
@@ -132,7 +144,7 @@ void add_convert_command(CLI::App& app) {
       ->required();
   command->add_option("--tokenizer", arguments->tokenizer,
                       "Tokenizer: llama2.c's tokenizer.bin, SentencePiece's "
-                      "tokenizer.model or a "
+                      "tokenizer.model, a tokenizer.json or a "
                       "GGUF file (default: that of SRC)");
   command->add_option("-o,--output", arguments->output, "Image to write (default: SRC with .mote)");
   command->add_option("--weights", arguments->weights, "int8: exact enough; int4: half the size")

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
       "mote SUBCOMMAND --help tells the options of each.");
   mote::host::add_convert_command(app);
   mote::host::add_run_command(app);
+  mote::host::add_chat_command(app);
   mote::host::add_perplexity_command(app);
   mote::host::add_inspect_command(app);
   mote::host::add_shard_command(app);

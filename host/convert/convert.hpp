@@ -32,6 +32,8 @@ struct ConvertOptions {
   std::string name;
   std::string license;
   std::string source;
+  std::string chat_template;  // empty: none
+  std::string chat_system;    // what a conversation begins with where it says nothing else
 };
 
 /// What rounding did to one tensor.

@@ -134,6 +134,8 @@ std::vector<std::uint8_t> encode_metadata(const ConvertOptions& options) {
   add_line(text, "name", options.name);
   if (!options.license.empty()) add_line(text, "license", options.license);
   if (!options.source.empty()) add_line(text, "source", options.source);
+  if (!options.chat_template.empty()) add_line(text, "chat_template", options.chat_template);
+  if (!options.chat_system.empty()) add_line(text, "chat_system", options.chat_system);
   return {text.begin(), text.end()};
 }
 

@@ -34,7 +34,7 @@ std::vector<std::uint8_t> encode_rope_frequencies(std::uint32_t head_size, doubl
 std::vector<std::uint8_t> encode_attention(const LayerAttention& attention,
                                            const ModelConfig& config, std::string_view where);
 
-/// Lines of name (always), license and source (where given). Throws `Error` for
+/// Lines of name (always), license, source and the chat template (where given). Throws `Error` for
 /// control characters.
 std::vector<std::uint8_t> encode_metadata(const ConvertOptions& options);
 

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "convert/byte_level.hpp"
 #include "convert/checkpoint_shape.hpp"
 #include "support/gguf_quantize.hpp"
 
@@ -121,6 +122,30 @@ void add_vocabulary(GgufWriter& writer, std::uint32_t vocab_size) {
   writer.add_u32("tokenizer.ggml.eos_token_id", 2);
 }
 
+void add_byte_level_vocabulary(GgufWriter& writer, std::uint32_t vocab_size) {
+  std::vector<std::string> texts;
+  for (int byte = 0; byte < 256; ++byte) {
+    texts.push_back(host::map_bytes(std::string(1, static_cast<char>(byte))));
+  }
+  std::vector<std::int32_t> types(256, 1);
+  for (const char* text : {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}) {
+    texts.emplace_back(text);
+    types.push_back(3);
+  }
+  texts.emplace_back("ab");
+  types.push_back(1);
+  while (texts.size() < vocab_size) {
+    texts.push_back("[PAD" + std::to_string(texts.size()) + "]");
+    types.push_back(5);
+  }
+  writer.add_string("tokenizer.ggml.model", "gpt2");
+  writer.add_string("tokenizer.ggml.pre", "qwen2");
+  writer.add_strings("tokenizer.ggml.tokens", texts);
+  writer.add_i32s("tokenizer.ggml.token_type", types);
+  writer.add_strings("tokenizer.ggml.merges", {"a b"});
+  writer.add_u32("tokenizer.ggml.eos_token_id", 256);
+}
+
 void add_metadata(GgufWriter& writer, const NamedModel& model) {
   const host::CheckpointShape& shape = model.shape;
   const std::string prefix = model.architecture + ".";
@@ -165,7 +190,11 @@ std::vector<std::string> named_vocabulary(std::uint32_t vocab_size) {
 
 void add_gguf_metadata(GgufWriter& writer, const NamedModel& model) {
   add_metadata(writer, model);
-  add_vocabulary(writer, model.shape.vocab_size);
+  if (model.byte_level) {
+    add_byte_level_vocabulary(writer, model.shape.vocab_size);
+  } else {
+    add_vocabulary(writer, model.shape.vocab_size);
+  }
 }
 
 GgufWriter begin_gguf(const NamedModel& model) {

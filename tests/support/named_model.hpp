@@ -27,6 +27,9 @@ struct NamedModel {
   host::GgufType type = host::GgufType::f32;  // of the matrices; vectors are F32
   std::uint32_t gguf_version = 3;
   std::uint64_t seed = 1;
+  /// In GGUF: 256 bytes, "<|endoftext|>" (256, the end), "<|im_start|>", "<|im_end|>", "ab" and
+  /// unused tokens; vocab_size is at least 260. Else SentencePiece's.
+  bool byte_level = false;
 };
 
 /// What a right reader delivers for the types F32, F16 and BF16: a multiple of 1/128, -1 to 1 for
