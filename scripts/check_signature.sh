@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the signature program with gcc and clang, without and with optimisation, and compares what
-# each prints with tests/signature.txt: the same bits everywhere.
+# each prints with tests/signature.txt, with each set of kernels that this computer runs: the same
+# bits everywhere.
 #
 # Usage: scripts/check_signature.sh
 set -euo pipefail
@@ -17,7 +18,7 @@ expected=$(cat tests/signature.txt 2>/dev/null) || fail "tests/signature.txt is 
 
 declare -A compilers=([gcc]=g++ [clang]=clang++)
 differ=()
-printf '%-8s %-6s %s\n' compiler level signature
+printf '%-8s %-6s %-10s %s\n' compiler level kernels signature
 for compiler in gcc clang; do
   for level in -O0 -O3; do
     name=$compiler$level
@@ -33,13 +34,16 @@ for compiler in gcc clang; do
       tail -n 40 "$log" >&2
       fail "the build with $compiler $level failed"
     }
-    actual=$("$dir/host/mote_signature") || actual="(exit status $?)"
-    verdict=
-    if [ "$actual" != "$expected" ]; then
-      differ+=("$compiler $level")
-      verdict="  DIFFERS"
-    fi
-    printf '%-8s %-6s %s%s\n' "$compiler" "$level" "$actual" "$verdict"
+    kernels=$("$dir/host/mote_signature" --kernels) || fail "$dir/host/mote_signature does not run"
+    for set in $kernels; do
+      actual=$(MOTE_ISA=$set "$dir/host/mote_signature") || actual="(exit status $?)"
+      verdict=
+      if [ "$actual" != "$expected" ]; then
+        differ+=("$compiler $level $set")
+        verdict="  DIFFERS"
+      fi
+      printf '%-8s %-6s %-10s %s%s\n' "$compiler" "$level" "$set" "$actual" "$verdict"
+    done
   done
 done
 if [ ${#differ[@]} -gt 0 ]; then

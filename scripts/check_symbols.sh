@@ -3,7 +3,10 @@
 # point, I/O, anything of a C or C++ library but the four memory functions, or writable data.
 # It reads a plain build; sanitizers add symbols of their own.
 #
-# Usage: scripts/check_symbols.sh NM ARCHIVE
+# What stands in objects of one instruction set may be no inline function, of which the linker keeps
+# one copy for every machine.
+#
+# Usage: scripts/check_symbols.sh NM ARCHIVE [ARCHIVE_THAT_IT_NEEDS]
 set -euo pipefail
 
 fail() {
@@ -11,10 +14,15 @@ fail() {
   exit 1
 }
 
-[ $# -eq 2 ] || fail "usage: scripts/check_symbols.sh NM ARCHIVE"
+[ $# -eq 2 ] || [ $# -eq 3 ] ||
+  fail "usage: scripts/check_symbols.sh NM ARCHIVE [ARCHIVE_THAT_IT_NEEDS]"
 nm=$1
 archive=$2
 [ -s "$archive" ] || fail "$archive is missing or empty"
+needed=
+if [ $# -eq 3 ]; then
+  needed=$("$nm" --demangle --defined-only "$3" | sed -n 's/^[0-9a-f]* T \(mote::.*\)/\1/p')
+fi
 
 # A row a symbol: class, section, name; the section of an undefined symbol is *UND*.
 symbols=$("$nm" --format=sysv --demangle "$archive" | awk -F'|' '
@@ -42,7 +50,11 @@ forbidden+='|std::__throw|std::terminate|guard variable for|_GLOBAL__sub_I_'
 forbidden+='|__(add|sub|mul|div|neg|fix|float|extend|trunc|gt|lt|ge|le|eq|ne|cmp|unord)[a-z]*'
 forbidden+='[sdtx]f[a-z0-9]*$|__aeabi_[fd]|__aeabi_u?[il]2[fd])'
 
-faults=$(awk -F'\t' -v allowed="$allowed" -v forbidden="$forbidden" '
+faults=$(needed=$needed awk -F'\t' -v allowed="$allowed" -v forbidden="$forbidden" '
+  BEGIN {
+    n = split(ENVIRON["needed"], names, "\n")
+    for (i = 1; i <= n; ++i) defined[names[i]] = 1
+  }
   # .data.rel.ro holds constants with addresses; nothing writes to it after loading.
   function is_writable(class, section) {
     if (section ~ /^\.data\.rel\.ro/) return 0
@@ -61,6 +73,10 @@ faults=$(awk -F'\t' -v allowed="$allowed" -v forbidden="$forbidden" '
       }
     }
   }' <<<"$symbols" | sort -u)
+faults+=$("$nm" -A --demangle --defined-only "$archive" | awk '
+  /_(avx2|avx512|neon|dotprod)\.cpp\.o:/ && $2 ~ /^[WVwvu]$/ {
+    print "\ninline in an object of one instruction set: " $0
+  }')
 if [ -n "$faults" ]; then
   printf '%s\n' "$faults" >&2
   fail "$archive breaks the rules of device code"

@@ -70,11 +70,21 @@ set(MOTE_FIRMWARE_SOURCES
 #   armv6m    plain C++ for processors without SIMD: Cortex-M0+, M3, LX106
 #   armv7em   Cortex-M4, M7, M33 with the DSP extension
 #   mve       Cortex-M55, M85
+#   rv32      RISC-V of 32 bits with multiplication
+#   x86       computers
 set(MOTE_KERNELS_portable kernels/matvec_portable.cpp)
 set(MOTE_KERNELS_armv6m kernels/matvec_armv6m.cpp)
 set(MOTE_KERNELS_armv7em kernels/matvec_armv7em.cpp)
 set(MOTE_KERNELS_mve kernels/matvec_mve.cpp)
 set(MOTE_KERNELS_rv32 kernels/matvec_rv32.cpp)
+# Of a computer: all that it may turn out to have. Which of them run is chosen at start, by the host
+# (host/kernels/), so that this set has no file that defines the functions themselves.
+set(MOTE_KERNELS_x86
+    attention/attend_avx512.cpp
+    kernels/activation_avx512.cpp
+    kernels/matvec_avx512.cpp
+    kernels/quantize_avx512.cpp
+    kernels/x86_rounding.cpp)
 
 # Sets for chips without vectors.
 set(MOTE_SCALAR_KERNELS armv6m armv7em rv32)
@@ -94,3 +104,8 @@ if(MOTE_KERNELS IN_LIST MOTE_SCALAR_KERNELS)
   set(MOTE_HEAD_ROWS scalar)
 endif()
 list(APPEND MOTE_SOURCES kernels/head_rows_${MOTE_HEAD_ROWS}.cpp)
+
+# The sets of devices multiply matrices, and leave the rest to the reference.
+if(NOT MOTE_KERNELS STREQUAL "x86")
+  list(APPEND MOTE_SOURCES attention/attend_portable.cpp kernels/lanes_portable.cpp)
+endif()

@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/isa_option.hpp"
+#include "kernels/kernel_choice.hpp"
 #include "run/engine.hpp"
 #include "run/image_summary.hpp"
 #include "support/error.hpp"
@@ -103,10 +105,10 @@ void print_markdown(const std::vector<BenchRow>& rows) {
   fmt::print("| model | size | params | backend | threads | test | t/s | bytes/token | GB/s |\n");
   fmt::print("|---|---:|---:|---|---:|---:|---:|---:|---:|\n");
   for (const BenchRow& row : rows) {
-    fmt::print("| {} {} | {:.2f} MiB | {:.2f} M | reference | 1 | {} | {:.2f} ± {:.2f} |",
-               row.model, row.formats, static_cast<double>(row.image_bytes) / (1 << 20),
-               static_cast<double>(row.summary.parameters) * 1e-6, row.test, row.tokens_per_second,
-               row.deviation);
+    fmt::print("| {} {} | {:.2f} MiB | {:.2f} M | {} | 1 | {} | {:.2f} ± {:.2f} |", row.model,
+               row.formats, static_cast<double>(row.image_bytes) / (1 << 20),
+               static_cast<double>(row.summary.parameters) * 1e-6, name_of_kernels_in_use(),
+               row.test, row.tokens_per_second, row.deviation);
     if (row.is_generation) {
       fmt::print(" {} | {:.3f} |\n", row.summary.bytes_per_token, row.gigabytes_per_second());
     } else {
@@ -122,7 +124,7 @@ void print_json(const std::vector<BenchRow>& rows) {
                     {"weights", row.formats},
                     {"image_bytes", row.image_bytes},
                     {"parameters", row.summary.parameters},
-                    {"backend", "reference"},
+                    {"backend", std::string(name_of_kernels_in_use())},
                     {"threads", 1},
                     {"test", row.test},
                     {"tokens_per_second", row.tokens_per_second},
@@ -172,6 +174,7 @@ void add_bench_command(CLI::App& app) {
   command->add_option("-o,--output", options->output, "md or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"md", "json"}));
+  add_isa_option(*command);
   command->add_flag("--signature", options->signature,
                     "Print the hash of the golden run over built-in models");
   command->callback([options] { bench(*options); });

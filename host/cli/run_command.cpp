@@ -8,6 +8,7 @@
 
 #include "cli/cluster_options.hpp"
 #include "cli/commands.hpp"
+#include "cli/isa_option.hpp"
 #include "cli/sampler_options.hpp"
 #include "cluster/cluster_tokens.hpp"
 #include "run/engine.hpp"
@@ -194,6 +195,7 @@ void add_run_command(CLI::App& app) {
   command
       ->add_option("-c,--ctx-size", options->context_length, "Positions of context; 0: the model's")
       ->capture_default_str();
+  add_isa_option(*command);
   options->sampling.add_to(*command);
   options->cluster.add_to(*command);
   command->callback([options] { run(*options); });

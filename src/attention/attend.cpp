@@ -231,9 +231,9 @@ Multiplier attention_scale(std::uint32_t head_size) {
   return normalized(integer_sqrt(divide(kLog2eSquaredQ60, head_size)), -30);
 }
 
-void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
-                     std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
-                     Multiplier score_scale) {
+void ref::attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
+                          std::span<const KvSegment> segments,
+                          std::span<const QuantizedVector> queries, Multiplier score_scale) {
   MOTE_ASSERT(out.values.size() <= kMaxHeadSize);
   MOTE_ASSERT(queries.size() == 1 || queries.size() == segments.size());
   const std::size_t head_size = out.values.size();

@@ -38,6 +38,15 @@ void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
                      Multiplier score_scale);
 
+namespace ref {
+
+/// The same, and normative: the bits that every form of it must give.
+void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
+                     std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
+                     Multiplier score_scale);
+
+}  // namespace ref
+
 /// The same with one query for all segments.
 inline void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                             std::span<const KvSegment> segments, QuantizedVector query,

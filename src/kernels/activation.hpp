@@ -2,6 +2,7 @@
 // SwiGLU (Shazeer, "GLU Variants Improve Transformer", 2020).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace mote {
@@ -20,5 +21,10 @@ std::int32_t silu_q16_q20(std::int32_t x);
 
 /// silu(gate) * up in Q36, below 2^62. // gate, up Q16
 std::int64_t swiglu_q36(std::int32_t gate, std::int32_t up);
+
+/// out[i] = swiglu_q36(gate[i], up[i]).
+///   out (count) Q36; gate, up (count) Q16
+void swiglu_lanes(std::int64_t* out, const std::int32_t* gate, const std::int32_t* up,
+                  std::size_t count);
 
 }  // namespace mote

@@ -45,8 +45,7 @@ std::int32_t narrow(std::int64_t lane, int drop) {
   }
   const auto low = static_cast<std::uint32_t>(lane);
   const auto high = static_cast<std::uint32_t>(lane >> 32);
-  const auto twice =
-      static_cast<std::int32_t>((low >> (drop - 1)) | ((high << 1) << (32 - drop)));
+  const auto twice = static_cast<std::int32_t>((low >> (drop - 1)) | ((high << 1) << (32 - drop)));
   return (twice >> 1) + (twice & 1);
 }
 
@@ -55,35 +54,11 @@ std::int32_t narrow(std::int32_t lane, int drop) {
   return (twice >> 1) + (twice & 1);
 }
 
-/// How lanes become int8, once they have been brought to 31 bits by `drop`:
-/// lane * ratio * 2^-shift.
-struct Steps {
-  Scale16 scale;
-  int drop = 0;
-  std::uint32_t ratio = 0;
-  int shift = 0;
-};
-
-Steps choose_steps(std::uint64_t largest, Multiplier unit) {
-  Steps steps;
-  steps.drop = std::max<int>(0, significant_bits(largest) - 30);
-  const auto top =
-      static_cast<std::uint64_t>(shift_round(static_cast<std::int64_t>(largest), steps.drop));
-  const int lift = kMultiplierBits - significant_bits(unit.mantissa);
-  const std::uint32_t mantissa = lift > 0 ? unit.mantissa << lift : unit.mantissa;
-  const int exponent = unit.exponent - std::max<int>(lift, 0) + steps.drop + kScaleFractionBits;
-  steps.scale = scale_for_largest(top * mantissa, exponent);
-  // lane / S = lane * (mantissa / S.mantissa) * 2^(exponent - S.exponent).
-  steps.ratio = (mantissa << 11) / steps.scale.mantissa();
-  steps.shift = 11 + steps.scale.exponent() - exponent;
-  return steps;
-}
-
-/// Rounded half up and clipped to +-127, for all steps.
-std::int8_t round_lane(std::int32_t lane, const Steps& steps) {
-  const std::int64_t product = std::int64_t{lane} * steps.ratio;  // |product| <= 2^61
+/// Rounded half up and clipped to +-127, for all ratios and shifts.
+std::int8_t round_lane(std::int32_t lane, const BlockRounding& rounding) {
+  const std::int64_t product = std::int64_t{lane} * rounding.ratio;  // |product| <= 2^61
   return static_cast<std::int8_t>(
-      std::clamp<std::int32_t>(shift_saturate(product, steps.shift), -127, 127));
+      std::clamp<std::int32_t>(shift_saturate(product, rounding.shift), -127, 127));
 }
 
 /// The lanes of one block, where the scale was not saturated: they need no clipping, as the largest
@@ -111,28 +86,42 @@ Scale16 quantize_block(std::int8_t* out, std::span<const Lane> in, Multiplier un
     std::fill_n(out, in.size(), std::int8_t{0});
     return {};
   }
-  const Steps steps = choose_steps(largest, unit);
-  const int lift = 31 - significant_bits(steps.ratio);
-  const int shift = steps.shift + lift - 33;
-  if (steps.scale.bits != kScale16Max && lift >= 0 && 0 <= shift && shift < 32) {
-    round_lanes(out, in, steps.drop, static_cast<std::int32_t>(steps.ratio << lift), shift);
-    return steps.scale;
+  const BlockRounding r = round_block(largest, unit);
+  const int lift = 31 - significant_bits(r.ratio);
+  const int shift = r.shift + lift - 33;
+  if (r.scale.bits != kScale16Max && lift >= 0 && 0 <= shift && shift < 32) {
+    round_lanes(out, in, r.drop, static_cast<std::int32_t>(r.ratio << lift), shift);
+    return r.scale;
   }
   for (const Lane lane : in) {
-    const bool is_narrow = steps.drop == 0;
-    *out++ =
-        round_lane(is_narrow ? static_cast<std::int32_t>(lane) : narrow(lane, steps.drop), steps);
+    *out++ = round_lane(r.drop == 0 ? static_cast<std::int32_t>(lane) : narrow(lane, r.drop), r);
   }
-  return steps.scale;
+  return r.scale;
 }
 
 }  // namespace
 
-Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in, Multiplier unit) {
+BlockRounding round_block(std::uint64_t largest, Multiplier unit) {
+  if (largest == 0) return {};
+  // Lanes are first brought to 31 bits, so that one product of 64 bits suffices.
+  const int drop = std::max<int>(0, significant_bits(largest) - 30);
+  const auto top =
+      static_cast<std::uint64_t>(shift_round(static_cast<std::int64_t>(largest), drop));
+  const int lift = kMultiplierBits - significant_bits(unit.mantissa);
+  const std::uint32_t mantissa = lift > 0 ? unit.mantissa << lift : unit.mantissa;
+  const int exponent = unit.exponent - std::max<int>(lift, 0) + drop + kScaleFractionBits;
+  const Scale16 scale = scale_for_largest(top * mantissa, exponent);
+  // lane / S = lane * (mantissa / S.mantissa) * 2^(exponent - S.exponent).
+  return {scale, (mantissa << 11) / scale.mantissa(), drop, 11 + scale.exponent() - exponent};
+}
+
+Scale16 ref::quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in,
+                                   Multiplier unit) {
   return quantize_block(out, in, unit);
 }
 
-Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit) {
+Scale16 ref::quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in,
+                                   Multiplier unit) {
   return quantize_block(out, in, unit);
 }
 

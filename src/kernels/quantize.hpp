@@ -21,4 +21,24 @@ Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in
 /// The same for lanes of 32 bits, in less time where registers have so many.
 Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit);
 
+namespace ref {
+
+/// The same, and normative: the bits that every form of them must give.
+Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in, Multiplier unit);
+Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit);
+
+}  // namespace ref
+
+/// What all lanes of a block have in common: out = lane / 2^drop * ratio / 2^shift, each division
+/// rounded half up, the last one clipped.
+struct BlockRounding {
+  Scale16 scale;
+  std::uint32_t ratio = 0;  // at most 2^31
+  int drop = 0;             // brings the largest lane to 30 bits
+  int shift = 1;
+};
+
+/// How a block is rounded whose largest magnitude is `largest`; to zero where that is 0.
+BlockRounding round_block(std::uint64_t largest, Multiplier unit);
+
 }  // namespace mote

@@ -307,9 +307,7 @@ void Transformer::compute_hidden() {
     for (std::uint32_t i = 0; i < count_; ++i) {
       project(gate, w_gate, row, i, kGateFractionBits);
       project(up, w_up, row, i, kGateFractionBits);
-      for (std::uint32_t lane = 0; lane < lanes; ++lane) {
-        wide_[lane] = swiglu_q36(gate[lane], up[lane]);
-      }
+      swiglu_lanes(wide_.data(), gate.data(), up.data(), lanes);
       hidden_.row_scales(i)[b] =
           quantize_block_s64_s8(hidden_.row(i) + b * g, wide_.first(lanes), unit);
     }

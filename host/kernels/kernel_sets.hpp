@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels that this build has for this kind of computer.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "attention/attend.hpp"
+#include "kernels/activation.hpp"
+#include "kernels/matvec.hpp"
+#include "kernels/quantize.hpp"
+
+namespace mote::host {
+
+/// The functions of one instruction set; each gives the bits of the reference.
+struct KernelSet {
+  std::string_view name;
+  bool (*runs_here)();
+  void (*matvec)(std::int32_t*, const MatrixView&, const ActivationView&, int);
+  void (*attend)(WideVector&, std::span<std::uint32_t>, std::span<const KvSegment>,
+                 std::span<const QuantizedVector>, Multiplier);
+  Scale16 (*quantize)(std::int8_t*, std::span<const std::int64_t>, Multiplier);
+  Scale16 (*quantize_narrow)(std::int8_t*, std::span<const std::int32_t>, Multiplier);
+  void (*swiglu)(std::int64_t*, const std::int32_t*, const std::int32_t*, std::size_t);
+};
+
+/// All sets of the build, the best last. The first is that of the reference, which runs anywhere.
+std::span<const KernelSet> kernel_sets();
+
+}  // namespace mote::host

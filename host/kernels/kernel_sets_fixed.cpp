@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the build has chosen the kernels there is one set.
+#include "kernels/kernel_choice.hpp"
+#include "kernels/kernel_sets.hpp"
+
+namespace mote::host {
+namespace {
+
+constexpr KernelSet kBuilt = {"built-in",      [] { return true; },   matvec_s8_s32,
+                              attend_segments, quantize_block_s64_s8, quantize_block_s32_s8,
+                              swiglu_lanes};
+
+}  // namespace
+
+std::span<const KernelSet> kernel_sets() {
+  return {&kBuilt, 1};
+}
+
+const KernelSet& kernels_in_use() {
+  return kBuilt;
+}
+
+void use_kernels(const KernelSet& /*set*/) {}
+
+}  // namespace mote::host

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+// The product with AVX-512 and its instruction for dot products of int8 (VNNI).
+//
+// Eight rows a pass, 64 bytes of weights a row and step. vpdpbusd multiplies unsigned by signed
+// bytes and adds up four of them: weights are made unsigned by adding 128 (int8) or are stored so
+// (int4, plus 8), and what that adds is taken out again. Pairs of such sums are added, so that
+// every 64 bits hold a number of one block, which is multiplied with the block's scale and added in
+// 64 bits; the eight numbers of a row are added up at its end.
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/matvec.hpp"
+#include "kernels/matvec_x86.hpp"
+#include "kernels/x86_rounding.hpp"
+
+// Numbers in registers stay there only where everything is one function.
+#define INLINE [[gnu::always_inline]] inline
+
+namespace mote::avx512 {
+namespace {
+
+constexpr std::uint32_t kRows = 8;
+constexpr std::uint32_t kChunk = 64;  // lanes of int8 a step; int4 has twice as many
+
+__mmask64 mask_of(std::uint32_t bytes) {
+  return ~std::uint64_t{0} >> (64 - bytes);
+}
+
+/// Adds neighbouring int32; every 64 bits then hold their sum in the low half, and waste above it.
+INLINE __m512i add_pairs(__m512i sums) {
+  return _mm512_add_epi32(sums, _mm512_srli_epi64(sums, 32));
+}
+
+/// out[i] = the sum of the eight int64 of sums[i].
+INLINE __m512i add_up(const __m512i (&sums)[kRows]) {
+  __m512i pairs[4];
+  for (int i = 0; i < 4; ++i) {
+    pairs[i] = _mm512_add_epi64(_mm512_unpacklo_epi64(sums[2 * i], sums[2 * i + 1]),
+                                _mm512_unpackhi_epi64(sums[2 * i], sums[2 * i + 1]));
+  }
+  __m512i fours[2];
+  for (int i = 0; i < 2; ++i) {
+    fours[i] = _mm512_add_epi64(_mm512_shuffle_i64x2(pairs[2 * i], pairs[2 * i + 1], 0x88),
+                                _mm512_shuffle_i64x2(pairs[2 * i], pairs[2 * i + 1], 0xdd));
+  }
+  return _mm512_add_epi64(_mm512_shuffle_i64x2(fours[0], fours[1], 0x88),
+                          _mm512_shuffle_i64x2(fours[0], fours[1], 0xdd));
+}
+
+/// out[i] = round(sums[i] * mantissa * x_mantissa * 2^(unit + exponent)) of the rows in `mask`.
+INLINE void round_rows(std::int32_t* out, __m512i sums, const Scale16* row_scales, __mmask8 mask,
+                       std::uint32_t x_mantissa, int unit) {
+  const __m512i bits = _mm512_cvtepu16_epi64(_mm_maskz_loadu_epi16(mask, row_scales));
+  const __m512i raised = _mm512_srli_epi64(bits, 11);
+  const __mmask8 is_normal = _mm512_test_epi64_mask(raised, raised);
+  const __m512i fraction = _mm512_and_si512(bits, _mm512_set1_epi64(0x7ff));
+  const __m512i mantissa = _mm512_mul_epu32(
+      _mm512_mask_or_epi64(fraction, is_normal, fraction, _mm512_set1_epi64(0x800)),
+      _mm512_set1_epi64(x_mantissa));
+  const __m512i exponent = _mm512_mask_sub_epi64(raised, is_normal, raised, _mm512_set1_epi64(1));
+  const __m512i shift = _mm512_sub_epi64(_mm512_set1_epi64(-unit), exponent);
+  if (_mm512_mask_cmplt_epi64_mask(mask, shift, _mm512_set1_epi64(33)) != 0) {
+    alignas(64) std::int64_t values[kRows];
+    alignas(64) std::uint64_t mantissas[kRows];
+    alignas(64) std::int64_t shifts[kRows];
+    _mm512_store_si512(values, sums);
+    _mm512_store_si512(mantissas, mantissa);
+    _mm512_store_si512(shifts, shift);
+    for (std::uint32_t r = 0; r < kRows && (mask >> r) != 0; ++r) {
+      out[r] = x86::round_row(values[r], static_cast<std::uint32_t>(mantissas[r]),
+                              static_cast<int>(shifts[r]));
+    }
+    return;
+  }
+  // sum * mantissa = high * 2^32 + a rest that is below what is rounded.
+  const __m512i low = _mm512_srli_epi64(_mm512_mul_epu32(sums, mantissa), 32);
+  const __m512i high =
+      _mm512_add_epi64(_mm512_mullo_epi64(_mm512_srai_epi64(sums, 32), mantissa), low);
+  const __m512i twice = _mm512_srav_epi64(high, _mm512_sub_epi64(shift, _mm512_set1_epi64(33)));
+  const __m512i rounded =
+      _mm512_add_epi64(_mm512_srai_epi64(twice, 1), _mm512_and_si512(twice, _mm512_set1_epi64(1)));
+  _mm512_mask_cvtsepi64_storeu_epi32(out, mask, rounded);
+}
+
+/// The scale of each 64 bits of sums of 64 lanes; B is the block.
+template <std::uint32_t B>
+INLINE __m512i spread_scales(const std::uint32_t* scales, std::uint32_t count) {
+  const auto mask = static_cast<__mmask8>((1U << count) - 1U);
+  const __m512i all = _mm512_castsi256_si512(_mm256_maskz_loadu_epi32(mask, scales));
+  if (B == 8) return _mm512_cvtepu32_epi64(_mm512_castsi512_si256(all));
+  constexpr int kBlock = B == 64 ? 64 : B == 32 ? 4 : 2;  // 64-bit sums a block
+  const __m512i index =
+      _mm512_setr_epi32(0, 0, 1 / kBlock, 0, 2 / kBlock, 0, 3 / kBlock, 0, 4 / kBlock, 0,
+                        5 / kBlock, 0, 6 / kBlock, 0, 7 / kBlock, 0);
+  return _mm512_maskz_permutexvar_epi32(0x5555, index, all);
+}
+
+/// One step of the vector: its lanes and the scale of each 64 bits of sums.
+struct Step {
+  __m512i x;
+  __m512i scale;
+};
+
+template <std::uint32_t B>
+INLINE Step load_step(const ActivationView& v, std::uint32_t lane, std::uint32_t lanes) {
+  return {_mm512_maskz_loadu_epi8(mask_of(lanes), v.values + lane),
+          spread_scales<B>(v.scales + lane / B, lanes / B)};
+}
+
+/// sums += weights times x times scale, of unsigned weights.
+INLINE __m512i add_products(__m512i sums, __m512i weights, const Step& step) {
+  const __m512i dots = add_pairs(_mm512_dpbusd_epi32(_mm512_setzero_si512(), weights, step.x));
+  return _mm512_add_epi64(sums, _mm512_mul_epi32(dots, step.scale));
+}
+
+/// What the 128 that are added to every int8 weight add to every row.
+template <std::uint32_t B>
+std::int64_t excess_of(const ActivationView& x, std::uint32_t columns) {
+  __m512i sums = _mm512_setzero_si512();
+  for (std::uint32_t lane = 0; lane < columns; lane += kChunk) {
+    const std::uint32_t lanes = columns - lane < kChunk ? columns - lane : kChunk;
+    sums = add_products(sums, _mm512_set1_epi8(-128), load_step<B>(x, lane, lanes));
+  }
+  return _mm512_reduce_add_epi64(sums);
+}
+
+/// Sums of eight rows of int8, with their excess.
+template <std::uint32_t B>
+INLINE __m512i multiply_int8(const std::uint8_t* const (&rows)[kRows], const ActivationView& x,
+                             std::uint32_t columns) {
+  const __m512i offset = _mm512_set1_epi8(-128);
+  __m512i sums[kRows];
+  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+  std::uint32_t lane = 0;
+  for (; lane + kChunk <= columns; lane += kChunk) {
+    const Step step = load_step<B>(x, lane, kChunk);
+    for (std::uint32_t r = 0; r < kRows; ++r) {
+      const __m512i weights = _mm512_xor_si512(_mm512_loadu_si512(rows[r] + lane), offset);
+      sums[r] = add_products(sums[r], weights, step);
+    }
+  }
+  if (lane < columns) {
+    const Step step = load_step<B>(x, lane, columns - lane);
+    const __mmask64 mask = mask_of(columns - lane);
+    for (std::uint32_t r = 0; r < kRows; ++r) {
+      const __m512i weights =
+          _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, rows[r] + lane), offset);
+      sums[r] = add_products(sums[r], weights, step);
+    }
+  }
+  return add_up(sums);
+}
+
+template <std::uint32_t B>
+void matvec_int8(std::int32_t* out, const MatrixView& m, const ActivationView& x, int unit) {
+  const __m512i excess = _mm512_set1_epi64(excess_of<B>(x, m.columns));
+  for (std::uint32_t first = 0; first < m.rows; first += kRows) {
+    const std::uint32_t count = m.rows - first < kRows ? m.rows - first : kRows;
+    const std::uint8_t* rows[kRows];
+    for (std::uint32_t r = 0; r < kRows; ++r) {
+      rows[r] = m.weights + std::size_t{first + (r < count ? r : 0)} * m.columns;
+    }
+    const __m512i sums = _mm512_sub_epi64(multiply_int8<B>(rows, x, m.columns), excess);
+    round_rows(out + first, sums, m.row_scales + first, static_cast<__mmask8>(0xffU >> (8 - count)),
+               x.factor.mantissa, unit);
+  }
+}
+
+/// Lanes of an int4 step: of each block the first halves, and the second halves.
+template <std::uint32_t B>
+struct Halves {
+  __m512i low;
+  __m512i high;
+};
+
+template <std::uint32_t B>
+INLINE Halves<B> split_halves(const std::int8_t* x, std::uint32_t lanes) {
+  const std::uint32_t rest = lanes > 64 ? lanes - 64 : 0;
+  const __mmask64 first = ~std::uint64_t{0} >> (64 - (lanes - rest));
+  const __mmask64 second = rest == 0 ? 0 : ~std::uint64_t{0} >> (64 - rest);
+  const __m512i a = _mm512_maskz_loadu_epi8(first, x);
+  const __m512i b = _mm512_maskz_loadu_epi8(second, x + 64);
+  constexpr int kHalf = B / 8;  // int32 of a half block
+  const __m512i index = _mm512_setr_epi32(
+      0 / kHalf * kHalf + 0, 1 / kHalf * kHalf + 1, 2 / kHalf * kHalf + 2, 3 / kHalf * kHalf + 3,
+      4 / kHalf * kHalf + 4, 5 / kHalf * kHalf + 5, 6 / kHalf * kHalf + 6, 7 / kHalf * kHalf + 7,
+      8 / kHalf * kHalf + 8, 9 / kHalf * kHalf + 9, 10 / kHalf * kHalf + 10,
+      11 / kHalf * kHalf + 11, 12 / kHalf * kHalf + 12, 13 / kHalf * kHalf + 13,
+      14 / kHalf * kHalf + 14, 15 / kHalf * kHalf + 15);
+  const __m512i next = _mm512_add_epi32(index, _mm512_set1_epi32(kHalf));
+  return {_mm512_permutex2var_epi32(a, index, b), _mm512_permutex2var_epi32(a, next, b)};
+}
+
+/// The factor of each 64 bits of sums of 128 lanes, `count` of them.
+template <std::uint32_t B>
+INLINE __m512i spread_factors(const std::uint8_t* factors, std::uint32_t count) {
+  const auto mask = static_cast<__mmask16>((1U << count) - 1U);
+  const __m128i all = _mm_maskz_loadu_epi8(mask, factors);
+  constexpr int k = B / 16;  // 64-bit sums a block
+  const __m128i index =
+      _mm_setr_epi8(0, 1 / k, 2 / k, 3 / k, 4 / k, 5 / k, 6 / k, 7 / k, 0, 0, 0, 0, 0, 0, 0, 0);
+  return _mm512_cvtepu8_epi64(_mm_shuffle_epi8(all, index));
+}
+
+template <std::uint32_t B>
+INLINE __m512i spread_scales_int4(const std::uint32_t* scales, std::uint32_t count) {
+  const auto mask = static_cast<__mmask8>((1U << count) - 1U);
+  const __m512i all = _mm512_castsi256_si512(_mm256_maskz_loadu_epi32(mask, scales));
+  constexpr int k = B / 16;  // 64-bit sums a block
+  const __m512i index =
+      _mm512_setr_epi32(0, 0, 1 / k, 0, 2 / k, 0, 3 / k, 0, 4 / k, 0, 5 / k, 0, 6 / k, 0, 7 / k, 0);
+  return _mm512_maskz_permutexvar_epi32(0x5555, index, all);
+}
+
+/// Adds one step of int4 to the sums of eight rows.
+template <std::uint32_t B>
+INLINE void add_int4(__m512i (&sums)[kRows], const std::uint8_t* const (&rows)[kRows],
+                     const std::uint8_t* const (&factors)[kRows], const ActivationView& v,
+                     std::uint32_t lane, std::uint32_t lanes) {
+  const __mmask64 mask = ~std::uint64_t{0} >> (64 - lanes / 2);
+  const __m512i nibble = _mm512_set1_epi8(15);
+  const Halves<B> x = split_halves<B>(v.values + lane, lanes);
+  const std::uint32_t blocks = lanes / B;
+  const __m512i scale = spread_scales_int4<B>(v.scales + lane / B, blocks);
+  const __m512i eight = _mm512_set1_epi8(8);
+  const __m512i eights =
+      _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), eight, x.low), eight, x.high);
+  const __m512i start = _mm512_sub_epi32(_mm512_setzero_si512(), eights);
+  for (std::uint32_t r = 0; r < kRows; ++r) {
+    const __m512i w = _mm512_maskz_loadu_epi8(mask, rows[r] + lane / 2);
+    __m512i dots = _mm512_dpbusd_epi32(start, _mm512_and_si512(w, nibble), x.low);
+    dots = _mm512_dpbusd_epi32(dots, _mm512_and_si512(_mm512_srli_epi16(w, 4), nibble), x.high);
+    const __m512i factor = spread_factors<B>(factors[r] + lane / B, blocks);
+    const __m512i products = _mm512_mul_epi32(add_pairs(dots), factor);
+    sums[r] = _mm512_add_epi64(sums[r], _mm512_mul_epi32(products, scale));
+  }
+}
+
+template <std::uint32_t B>
+void matvec_int4(std::int32_t* out, const MatrixView& m, const ActivationView& x, int unit) {
+  constexpr std::uint32_t kStep = 2 * kChunk;
+  const std::size_t blocks = m.columns / B;
+  for (std::uint32_t first = 0; first < m.rows; first += kRows) {
+    const std::uint32_t count = m.rows - first < kRows ? m.rows - first : kRows;
+    const std::uint8_t* rows[kRows];
+    const std::uint8_t* factors[kRows];
+    for (std::uint32_t r = 0; r < kRows; ++r) {
+      const std::size_t row = first + (r < count ? r : 0);
+      rows[r] = m.weights + row * (m.columns / 2);
+      factors[r] = m.block_factors + row * blocks;
+    }
+    __m512i sums[kRows];
+    for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+    std::uint32_t lane = 0;
+    for (; lane + kStep <= m.columns; lane += kStep) {
+      add_int4<B>(sums, rows, factors, x, lane, kStep);
+    }
+    if (lane < m.columns) add_int4<B>(sums, rows, factors, x, lane, m.columns - lane);
+    round_rows(out + first, add_up(sums), m.row_scales + first,
+               static_cast<__mmask8>(0xffU >> (8 - count)), x.factor.mantissa, unit);
+  }
+}
+
+}  // namespace
+
+void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
+                   int fraction_bits) {
+  const int unit = x.factor.exponent + matrix.exponent + fraction_bits;
+  const bool is_int4 = matrix.format == WeightFormat::int4;
+  switch (matrix.block) {
+    case 8:
+      if (is_int4) break;
+      return matvec_int8<8>(out, matrix, x, unit);
+    case 16:
+      return is_int4 ? matvec_int4<16>(out, matrix, x, unit)
+                     : matvec_int8<16>(out, matrix, x, unit);
+    case 32:
+      return is_int4 ? matvec_int4<32>(out, matrix, x, unit)
+                     : matvec_int8<32>(out, matrix, x, unit);
+    case 64:
+      return is_int4 ? matvec_int4<64>(out, matrix, x, unit)
+                     : matvec_int8<64>(out, matrix, x, unit);
+    default:
+      break;
+  }
+  ref::matvec_s8_s32(out, matrix, x, fraction_bits);
+}
+
+}  // namespace mote::avx512
