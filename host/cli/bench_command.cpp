@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
-#include "cli/isa_option.hpp"
+#include "cli/computer_options.hpp"
 #include "kernels/kernel_choice.hpp"
 #include "run/engine.hpp"
 #include "run/image_summary.hpp"
@@ -25,6 +25,7 @@ struct BenchOptions {
   std::uint32_t generated_tokens = 128;
   std::uint32_t repetitions = 5;
   std::uint32_t batch = 16;
+  std::uint32_t threads = 1;
   std::string output = "md";
   bool signature = false;
 };
@@ -35,6 +36,7 @@ struct BenchRow {
   std::string formats;
   ImageSummary summary;
   std::uint64_t image_bytes = 0;
+  std::uint32_t threads = 1;
   std::string test;  // llama-bench's names: pp128, tg128
   bool is_generation = false;
   double tokens_per_second = 0;
@@ -80,12 +82,14 @@ void measure(BenchRow& row, Engine& engine, std::uint32_t count, std::uint32_t s
 std::vector<BenchRow> bench_model(const std::string& path, const BenchOptions& options) {
   EngineOptions engine_options;
   engine_options.batch = options.batch;
+  engine_options.threads = options.threads;
   Engine engine(path, engine_options);
   BenchRow row;
   const std::string name = metadata_value(engine.image(), "name");
   row.model = name.empty() ? path : name;
   row.formats = weight_formats(engine.image());
   row.summary = summarize(engine.image());
+  row.threads = options.threads;
   row.image_bytes = engine.image().bytes().size();
   const std::uint32_t context = engine.image().config().context_length;
   std::vector<BenchRow> rows;
@@ -105,10 +109,10 @@ void print_markdown(const std::vector<BenchRow>& rows) {
   fmt::print("| model | size | params | backend | threads | test | t/s | bytes/token | GB/s |\n");
   fmt::print("|---|---:|---:|---|---:|---:|---:|---:|---:|\n");
   for (const BenchRow& row : rows) {
-    fmt::print("| {} {} | {:.2f} MiB | {:.2f} M | {} | 1 | {} | {:.2f} ± {:.2f} |", row.model,
+    fmt::print("| {} {} | {:.2f} MiB | {:.2f} M | {} | {} | {} | {:.2f} ± {:.2f} |", row.model,
                row.formats, static_cast<double>(row.image_bytes) / (1 << 20),
                static_cast<double>(row.summary.parameters) * 1e-6, name_of_kernels_in_use(),
-               row.test, row.tokens_per_second, row.deviation);
+               row.threads, row.test, row.tokens_per_second, row.deviation);
     if (row.is_generation) {
       fmt::print(" {} | {:.3f} |\n", row.summary.bytes_per_token, row.gigabytes_per_second());
     } else {
@@ -125,7 +129,7 @@ void print_json(const std::vector<BenchRow>& rows) {
                     {"image_bytes", row.image_bytes},
                     {"parameters", row.summary.parameters},
                     {"backend", std::string(name_of_kernels_in_use())},
-                    {"threads", 1},
+                    {"threads", row.threads},
                     {"test", row.test},
                     {"tokens_per_second", row.tokens_per_second},
                     {"deviation", row.deviation}});
@@ -175,6 +179,7 @@ void add_bench_command(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::IsMember({"md", "json"}));
   add_isa_option(*command);
+  add_threads_option(*command, options->threads);
   command->add_flag("--signature", options->signature,
                     "Print the hash of the golden run over built-in models");
   command->callback([options] { bench(*options); });

@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "cli/computer_options.hpp"
 #include "convert/convert.hpp"
 #include "run/engine.hpp"
 #include "support/error.hpp"
@@ -37,6 +38,7 @@ struct LogitsOptions {
   std::string out;
   std::uint32_t context_length = 0;
   std::uint32_t batch = 16;
+  std::uint32_t threads = 1;
   std::uint32_t greedy = 0;
   bool each = false;
 };
@@ -198,6 +200,7 @@ void run(const LogitsOptions& options) {
   EngineOptions engine_options;
   engine_options.context_length = options.context_length;
   engine_options.batch = options.batch;
+  engine_options.threads = options.threads;
   Engine engine(options.model, engine_options);
   LogitsWriter writer(options);
   for (const Tokens& text : read_texts(options)) {
@@ -224,6 +227,8 @@ void add_options(CLI::App& app, LogitsOptions& options) {
                  "File for logits, int32 little-endian; without it they are lines of text");
   app.add_option("-c,--ctx-size", options.context_length, "Positions of context; 0: the model's");
   app.add_option("--batch", options.batch, "Positions of a pass")->capture_default_str();
+  add_isa_option(app);
+  add_threads_option(app, options.threads);
   app.add_option("--greedy", options.greedy,
                  "Write so many tokens on and print them; logits go only to --out");
   app.add_flag("--each", options.each, "Logits after each token of a text, not only the last");

@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/computer_options.hpp"
 #include "run/engine.hpp"
 #include "run/perplexity.hpp"
 #include "run/stream.hpp"
@@ -37,6 +38,7 @@ struct PerplexityOptions {
   std::string model;
   std::string file;
   std::uint32_t context_length = 0;
+  std::uint32_t threads = 1;
   std::uint32_t stream_tokens = 0;  // 0: story by story
   std::uint32_t recompute = 0;      // 0: no comparison
   std::uint32_t stride = 1;
@@ -174,6 +176,7 @@ void run_perplexity(const PerplexityOptions& options) {
   EngineOptions engine_options;
   engine_options.context_length = options.context_length;
   engine_options.batch = options.recompute != 0 ? kRecomputeBatch : 1;
+  engine_options.threads = options.threads;
   Engine engine(options.model, engine_options);
   const MappedFile file(options.file);
   const Stories stories =
@@ -214,6 +217,8 @@ void add_perplexity_command(CLI::App& app) {
   command
       ->add_option("-c,--ctx-size", options->context_length, "Positions of context; 0: the model's")
       ->capture_default_str();
+  add_isa_option(*command);
+  add_threads_option(*command, options->threads);
   add_stream_options(*command, *options);
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { run_perplexity(*options); });

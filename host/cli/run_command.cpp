@@ -8,7 +8,7 @@
 
 #include "cli/cluster_options.hpp"
 #include "cli/commands.hpp"
-#include "cli/isa_option.hpp"
+#include "cli/computer_options.hpp"
 #include "cli/sampler_options.hpp"
 #include "cluster/cluster_tokens.hpp"
 #include "run/engine.hpp"
@@ -26,6 +26,7 @@ struct RunOptions {
   std::string prompt_file;
   std::int64_t max_tokens = -1;
   std::uint32_t context_length = 0;
+  std::uint32_t threads = 1;
   SamplerOptions sampling;
   ClusterOptions cluster;
 };
@@ -122,6 +123,7 @@ void run_engine(const Task& task) {
   EngineOptions options;
   options.context_length = task.options.context_length;
   options.candidates = task.sampling.top_k;
+  options.threads = task.options.threads;
   Engine engine(task.options.model, options);
   Sampler sampler;
   check(sampler.configure(task.sampling), "sampling options");
@@ -168,6 +170,9 @@ void run_nodes(const Task& task) {
 }
 
 void run(const RunOptions& options) {
+  if (options.threads != 1 && options.cluster.is_used()) {
+    throw Error("--threads: chips of a cluster have one thread each");
+  }
   const Task task(options);
   if (!options.cluster.nodes.empty()) return run_nodes(task);
   if (options.cluster.chips != 0) return run_chips(task);
@@ -196,6 +201,7 @@ void add_run_command(CLI::App& app) {
       ->add_option("-c,--ctx-size", options->context_length, "Positions of context; 0: the model's")
       ->capture_default_str();
   add_isa_option(*command);
+  add_threads_option(*command, options->threads);
   options->sampling.add_to(*command);
   options->cluster.add_to(*command);
   command->callback([options] { run(*options); });

@@ -8,6 +8,9 @@
 namespace mote::host {
 namespace {
 
+/// The results of so many rows stay near the processor.
+constexpr std::uint32_t kRowsPerCall = 1024;
+
 RunConfig run_config(const std::string& path, const ModelConfig& config,
                      const EngineOptions& options) {
   if (options.context_length > config.context_length) {
@@ -22,6 +25,7 @@ RunConfig run_config(const std::string& path, const ModelConfig& config,
   run.context_length = options.context_length != 0 ? options.context_length : config.context_length;
   run.batch = options.batch;
   run.candidates = options.candidates;
+  run.rows_per_call = kRowsPerCall;
   return run;
 }
 
@@ -60,15 +64,8 @@ Engine::Engine(const std::string& path, const EngineOptions& options)
     : path_(path),
       file_(path),
       image_(open_whole(path, file_.bytes(), options.verify)),
-      tokenizer_(open_tokenizer(path, image_)) {
-  const RunConfig run = run_config(path, image_.config(), options);
-  arena_bytes_ = Transformer::arena_bytes(image_, run);
-  const std::size_t units =
-      (arena_bytes_ + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t);
-  arena_ = std::make_unique<std::max_align_t[]>(units);
-  check(transformer_.init(image_, run, {reinterpret_cast<std::byte*>(arena_.get()), arena_bytes_}),
-        path);
-}
+      tokenizer_(open_tokenizer(path, image_)),
+      transformer_(image_, run_config(path, image_.config(), options), options.threads, path) {}
 
 std::vector<std::uint32_t> encode(const Tokenizer& tokenizer, const std::string& path,
                                   std::string_view text, EncodeOptions options) {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model file opened and ready to run on this computer, as one chip.
+// A model file opened and ready to run on this computer.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "mote/image.hpp"
 #include "mote/tokenizer.hpp"
 #include "mote/transformer.hpp"
+#include "run/parallel_transformer.hpp"
 #include "support/mapped_file.hpp"
 
 namespace mote::host {
@@ -21,6 +21,7 @@ struct EngineOptions {
   std::uint32_t batch = 16;
   std::uint32_t candidates = 1;
   Verify verify = Verify::full;
+  std::uint32_t threads = 1;  // to kMaxChips
 };
 
 /// Throws `Error` that names the file where an image is not valid or the options do not fit it.
@@ -30,8 +31,8 @@ class Engine {
 
   const Image& image() const { return image_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
-  Transformer& transformer() { return transformer_; }
-  std::size_t arena_bytes() const { return arena_bytes_; }
+  ParallelTransformer& transformer() { return transformer_; }
+  std::size_t arena_bytes() const { return transformer_.arena_bytes(); }
 
   std::vector<std::uint32_t> encode(std::string_view text, EncodeOptions options = {}) const;
   /// `Transformer::decode`, its errors thrown.
@@ -44,9 +45,7 @@ class Engine {
   MappedFile file_;
   Image image_;
   Tokenizer tokenizer_;
-  std::size_t arena_bytes_ = 0;
-  std::unique_ptr<std::max_align_t[]> arena_;
-  Transformer transformer_;
+  ParallelTransformer transformer_;
 };
 
 /// Throws `Error` "<what>: <text of status>" unless `status` is ok.

@@ -31,7 +31,7 @@ bool EngineTokens::next_token(std::uint32_t& token) {
 }
 
 bool EngineTokens::is_full() const {
-  const Transformer& model = engine_.transformer();
+  const ParallelTransformer& model = engine_.transformer();
   return has_last_ && model.position() == model.position_limit();
 }
 

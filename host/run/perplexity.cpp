@@ -54,7 +54,7 @@ PerplexityResult measure_perplexity(
     Engine& engine, std::span<const std::string_view> stories,
     const std::function<void(std::size_t, const PerplexityResult&)>& progress) {
   PerplexityResult result;
-  Transformer& model = engine.transformer();
+  ParallelTransformer& model = engine.transformer();
   for (const std::string_view story : stories) {
     std::vector<std::uint32_t> tokens = engine.encode(story);
     tokens.resize(std::min<std::size_t>(tokens.size(), model.run_config().context_length));

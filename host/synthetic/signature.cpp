@@ -63,7 +63,7 @@ void hash_values(Sha256& hash, std::span<const T> values) {
 
 /// Feeds a fixed prompt, then draws 40 tokens; end tokens are tokens like others here.
 void run_model(Sha256& hash, Engine& engine, const SamplerConfig& config) {
-  Transformer& model = engine.transformer();
+  ParallelTransformer& model = engine.transformer();
   model.reset();
   std::vector<std::uint32_t> prompt;
   Pcg32 random(7);

@@ -202,7 +202,7 @@ class Transformer {
   Multiplier final_factor_;              // of the final norm, at the last position
   std::span<std::uint32_t> scales_;      // (batch, blocks) aligned scales of `taken_`
   std::span<Multiplier> factors_;        // (batch) common factors of `taken_`
-  std::span<std::int32_t> rows_;  // (2, lanes) results of two blocks, or of a head and it turned
+  std::span<std::int32_t> rows_;  // (2, lanes) results of two matrices, or of a head and it turned
   std::span<std::int64_t> wide_;  // (lanes) the same before rounding to int8
   std::span<std::int8_t> head_values_;  // (2, head_size) two queries, or a key and a value
   std::span<std::uint32_t> scores_;     // (positions that a layer attends to at most)

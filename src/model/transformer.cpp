@@ -58,7 +58,8 @@ bool holds_rows(const Image& image, const Slice& slice) {
 
 bool is_valid_run(const ModelConfig& config, const RunConfig& run) {
   return run.context_length >= 1 && run.context_length <= config.context_length && run.batch >= 1 &&
-         run.batch <= kMaxBatch && run.candidates >= 1 && run.candidates <= config.vocab_size;
+         run.batch <= kMaxBatch && run.candidates >= 1 && run.candidates <= config.vocab_size &&
+         run.rows_per_call <= kMaxRowsPerCall;
 }
 
 std::uint32_t count_layers(const Image& image, AttentionKind kind) {
@@ -106,7 +107,7 @@ void Transformer::lay_out(Arena& arena) {
   final_ = take_vectors(arena, 1, c.dim_padded(), c.block);
   scales_ = arena.take<std::uint32_t>(std::size_t{run_.batch} * most_blocks);
   factors_ = arena.take<Multiplier>(run_.batch);
-  rows_ = arena.take<std::int32_t>(2 * std::size_t{lanes});
+  rows_ = arena.take<std::int32_t>(2 * std::max<std::size_t>(lanes, run_.rows_per_call));
   wide_ = arena.take<std::int64_t>(lanes);
   head_values_ = arena.take<std::int8_t>(2 * std::size_t{c.head_size});
   const AttentionShape shape = attention_shape(c, run_, slice_);

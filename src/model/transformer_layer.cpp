@@ -289,7 +289,8 @@ void Transformer::attend_head(LayerAttention& attention, const HeadProjections& 
   }
 }
 
-/// hidden = quantize(silu(my_rows(w_gate, x)) * my_rows(w_up, x)), a block of rows at a time.
+/// hidden = quantize(silu(my_rows(w_gate, x)) * my_rows(w_up, x)), a block of rows at a time, or as
+/// many as the run allows; of several positions only one, that they find its weights near.
 void Transformer::compute_hidden() {
   take_normalized_input({0, count_});
   const std::uint32_t g = config().block;
@@ -298,18 +299,23 @@ void Transformer::compute_hidden() {
   const Multiplier unit = {kUnitMultiplier.mantissa,
                            kUnitMultiplier.exponent - kHiddenFractionBits};
   const Range blocks = slice_.hidden(phase_.layer);
-  const std::uint32_t held = image_.held().hidden(phase_.layer).first;
-  for (std::uint32_t b = blocks.first; b < blocks.end(); ++b) {
-    const std::uint32_t lanes = block_lanes(b, g, config().hidden_dim);
-    const std::uint32_t row = (b - held) * g;
-    const auto gate = rows_.first(lanes);
-    const auto up = rows_.subspan(lanes, lanes);
+  const std::uint32_t held = image_.held().hidden(phase_.layer).first * g;
+  const std::uint32_t end = std::min<std::uint32_t>(blocks.end() * g, config().hidden_dim);
+  const std::size_t half = rows_.size() / 2;
+  const std::uint32_t step = count_ > 1 ? g : static_cast<std::uint32_t>(half) / g * g;
+  for (std::uint32_t row = blocks.first * g; row < end; row += step) {
+    const std::uint32_t rows = std::min<std::uint32_t>(step, end - row);
+    const auto gate = rows_.first(rows);
+    const auto up = rows_.subspan(half, rows);
     for (std::uint32_t i = 0; i < count_; ++i) {
-      project(gate, w_gate, row, i, kGateFractionBits);
-      project(up, w_up, row, i, kGateFractionBits);
-      swiglu_lanes(wide_.data(), gate.data(), up.data(), lanes);
-      hidden_.row_scales(i)[b] =
-          quantize_block_s64_s8(hidden_.row(i) + b * g, wide_.first(lanes), unit);
+      project(gate, w_gate, row - held, i, kGateFractionBits);
+      project(up, w_up, row - held, i, kGateFractionBits);
+      for (std::uint32_t first = 0; first < rows; first += g) {
+        const auto wide = wide_.first(std::min<std::uint32_t>(g, rows - first));
+        swiglu_lanes(wide.data(), &gate[first], &up[first], wide.size());
+        const std::uint32_t lane = row + first;
+        hidden_.row_scales(i)[lane / g] = quantize_block_s64_s8(hidden_.row(i) + lane, wide, unit);
+      }
     }
   }
 }

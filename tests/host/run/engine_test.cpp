@@ -67,7 +67,8 @@ TEST(Engine, runs_as_the_transformer_does) {
   EXPECT_EQ(engine.logits(), test::RunningModel(image.image(), {12, 1, 1}).logits_after(tokens));
   EXPECT_EQ(engine.transformer().run_config().context_length, 12U);
   EXPECT_EQ(engine.transformer().run_config().batch, 16U);
-  EXPECT_EQ(engine.arena_bytes(), Transformer::arena_bytes(image.image(), {12, 16, 1}));
+  EXPECT_EQ(engine.arena_bytes(),
+            Transformer::arena_bytes(image.image(), engine.transformer().run_config()));
 }
 
 TEST(Engine, encodes_text) {
