@@ -20,9 +20,8 @@ constexpr std::uint32_t kStep = 8;         // positions whose 64-bit numbers fil
 constexpr std::uint32_t kWeightStep = 16;  // positions whose weights do
 constexpr std::uint32_t kQuad = 4;         // positions that one vpdpbusd adds up
 constexpr int kContributionBits = 20;
-constexpr int kDigits = 3;  // bytes of a contribution
-// From here on a score of 54 bits and a sign needs no saturation.
-constexpr int kLeastShift = 54 - 31;
+constexpr std::size_t kOneVector = 64;  // any head of up to 64 lanes that is none of 8 or 16
+constexpr int kDigits = 3;              // bytes of a contribution
 
 /// The scales of eight rows. Those past the mask are 0.
 struct Scales {
@@ -43,19 +42,19 @@ __mmask8 mask_of(std::uint32_t count) {
   return static_cast<__mmask8>((1U << (count < kStep ? count : kStep)) - 1U);
 }
 
-/// Sums of the eight 64-bit lanes of each of eight vectors.
+/// Sums of the even and of the odd int32 of each of eight vectors.
 INLINE __m512i add_up(const __m512i (&sums)[8]) {
   __m512i pairs[4];
   for (int i = 0; i < 4; ++i) {
-    pairs[i] = _mm512_add_epi64(_mm512_unpacklo_epi64(sums[2 * i], sums[2 * i + 1]),
+    pairs[i] = _mm512_add_epi32(_mm512_unpacklo_epi64(sums[2 * i], sums[2 * i + 1]),
                                 _mm512_unpackhi_epi64(sums[2 * i], sums[2 * i + 1]));
   }
   __m512i fours[2];
   for (int i = 0; i < 2; ++i) {
-    fours[i] = _mm512_add_epi64(_mm512_shuffle_i64x2(pairs[2 * i], pairs[2 * i + 1], 0x88),
+    fours[i] = _mm512_add_epi32(_mm512_shuffle_i64x2(pairs[2 * i], pairs[2 * i + 1], 0x88),
                                 _mm512_shuffle_i64x2(pairs[2 * i], pairs[2 * i + 1], 0xdd));
   }
-  return _mm512_add_epi64(_mm512_shuffle_i64x2(fours[0], fours[1], 0x88),
+  return _mm512_add_epi32(_mm512_shuffle_i64x2(fours[0], fours[1], 0x88),
                           _mm512_shuffle_i64x2(fours[0], fours[1], 0xdd));
 }
 
@@ -124,18 +123,25 @@ INLINE __m512i dot_keys(const Query<H>& query, const std::int8_t* keys, std::uin
     return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), sums);
   }
   __m512i sums[kStep];
+  if (H == kOneVector) {
+    const __mmask64 mask = ~std::uint64_t{0} >> (64 - query.head_size);
+    for (std::uint32_t t = 0; t < kStep; ++t) {
+      const std::int8_t* key = keys + (t < count ? t : 0) * query.head_size;
+      sums[t] = multiply_keys(query.start[0], _mm512_maskz_loadu_epi8(mask, key), query.lanes[0]);
+    }
+    return add_pairs(add_up(sums));
+  }
   for (std::uint32_t t = 0; t < kStep; ++t) {
     const std::int8_t* key = keys + (t < count ? t : 0) * query.head_size;
-    __m512i sum = _mm512_setzero_si512();
+    sums[t] = _mm512_setzero_si512();
     for (std::size_t i = 0; i * 64 < query.head_size; ++i) {
       const std::size_t lanes = query.head_size - i * 64 < 64 ? query.head_size - i * 64 : 64;
       const __m512i part = _mm512_maskz_loadu_epi8(~std::uint64_t{0} >> (64 - lanes), key + i * 64);
       const std::size_t v = i % Query<H>::kVectors;
-      sum = _mm512_add_epi32(sum, multiply_keys(query.start[v], part, query.lanes[v]));
+      sums[t] = _mm512_add_epi32(sums[t], multiply_keys(query.start[v], part, query.lanes[v]));
     }
-    sums[t] = add_pairs(sum);
   }
-  return add_up(sums);
+  return add_pairs(add_up(sums));
 }
 
 /// Rare shifts, one by one.
@@ -152,7 +158,7 @@ __m512i round_scores_slowly(__m512i products, __m512i shifts) {
 
 /// Base-2 scores of a segment in Q16; returns the largest of them and `largest`.
 template <std::size_t H>
-INLINE __m512i score_segment(std::uint32_t* scores, __m512i largest, const KvSegment& segment,
+INLINE __m256i score_segment(std::uint32_t* scores, __m256i largest, const KvSegment& segment,
                              const Query<H>& query, Multiplier factor) {
   const __m512i one = _mm512_set1_epi64(1);
   for (std::uint32_t t = 0; t < segment.count; t += kStep) {
@@ -169,11 +175,12 @@ INLINE __m512i score_segment(std::uint32_t* scores, __m512i largest, const KvSeg
         _mm512_set1_epi64(63));
     __m512i rounded = _mm512_srav_epi64(
         _mm512_add_epi64(products, _mm512_sllv_epi64(one, _mm512_sub_epi64(shift, one))), shift);
-    if (_mm512_mask_cmplt_epi64_mask(mask, shift, _mm512_set1_epi64(kLeastShift)) != 0) {
+    if (_mm512_mask_cmplt_epi64_mask(mask, shift, one) != 0) {
       rounded = round_scores_slowly(products, shift);
     }
-    _mm256_mask_storeu_epi32(scores + t, mask, _mm512_cvtepi64_epi32(rounded));
-    largest = _mm512_mask_max_epi64(largest, mask, largest, rounded);
+    const __m256i saturated = _mm512_cvtsepi64_epi32(rounded);
+    _mm256_mask_storeu_epi32(scores + t, mask, saturated);
+    largest = _mm256_mask_max_epi32(largest, mask, largest, saturated);
   }
   return largest;
 }
@@ -404,14 +411,14 @@ void attend(WideVector& out, std::uint32_t* scratch, std::span<const KvSegment> 
   const std::size_t count = segments.size();
   const KvSegment* all = segments.data();
   std::uint32_t* scores = scratch;
-  __m512i best = _mm512_set1_epi64(INT32_MIN);
+  __m256i best = _mm256_set1_epi32(INT32_MIN);
   for (std::size_t s = 0; s < count; ++s) {
     const QuantizedVector& q = queries.data()[queries.size() == 1 ? 0 : s];
     best = score_segment<H>(scores, best, all[s], load_query<H>(q.values, head_size),
                             score_factor(q.scale, score_scale));
     scores += all[s].count;
   }
-  const auto largest = static_cast<std::int32_t>(_mm512_reduce_max_epi64(best));
+  const std::int32_t largest = _mm512_reduce_max_epi32(_mm512_broadcast_i32x8(best));
   Totals totals = {_mm512_setzero_si512(), _mm512_setzero_si512()};
   std::uint32_t* weights = scratch;
   for (std::size_t s = 0; s < count; weights += all[s].count, ++s) {
@@ -443,6 +450,9 @@ void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
     case 16:
       return attend<16>(out, scratch.data(), segments, queries, score_scale);
     default:
+      if (out.values.size() <= kOneVector) {
+        return attend<kOneVector>(out, scratch.data(), segments, queries, score_scale);
+      }
       return attend<0>(out, scratch.data(), segments, queries, score_scale);
   }
 }
