@@ -64,7 +64,7 @@ bool CachedTokens::next_token(std::uint32_t& token) {
 }
 
 bool CachedTokens::is_full() const {
-  const Transformer& model = engine_.transformer();
+  const ParallelTransformer& model = engine_.transformer();
   return has_last_ && model.position() == model.position_limit();
 }
 

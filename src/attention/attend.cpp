@@ -8,6 +8,7 @@
 
 #include "base/assert.hpp"
 #include "base/fixed_point.hpp"
+#include "base/platform.hpp"
 #include "kernels/exp2.hpp"
 #include "kernels/head_rows.hpp"
 #include "kernels/quantize.hpp"
@@ -33,7 +34,7 @@ static_assert(kMaxRowWeight == 1 << kContributionBits);
 constexpr int kProductDrop = 5;
 
 // The scales of stored positions are decoded here rather than by Scale16, 32 bits at a time; those
-// below 2^11, which have no implied bit, are rare and left to Scale16.
+// below 2^11, which have no implied bit, are rare and left to Scale16. Where space matters all are.
 constexpr std::uint32_t kFirstNormal = 0x800;
 
 /// The mantissa of a scale of kFirstNormal or more.
@@ -87,7 +88,7 @@ void score_segment(std::uint32_t* scores, Largest& largest, const KvSegment& seg
     const std::uint32_t bits = scale->bits;
     const std::uint32_t exponent = bits >> 11;
     std::int32_t score = 0;
-    if (exponent - static_cast<std::uint32_t>(first) < usual) {
+    if (!kFavorsSize && exponent - static_cast<std::uint32_t>(first) < usual) {
       const std::int64_t product =
           std::int64_t{*dots * (1 << raise)} * (normal_mantissa(bits) * factor.mantissa);
       const auto high = static_cast<std::int32_t>(product >> 32);
@@ -183,7 +184,7 @@ void scale_segment(std::uint32_t* weights, const KvSegment& segment, int width) 
   for (; weights != end; ++weights, ++scale) {
     const std::uint32_t bits = scale->bits;
     const std::uint32_t shift = static_cast<std::uint32_t>(base) - (bits >> 11);
-    if (bits >= kFirstNormal && shift < 32) {
+    if (!kFavorsSize && bits >= kFirstNormal && shift < 32) {
       *weights = ((dropped_product(*weights, normal_mantissa(bits)) >> shift) + 1) >> 1;
     } else {
       *weights = static_cast<std::uint32_t>(contribution(*weights, *scale, width));

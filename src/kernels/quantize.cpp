@@ -89,7 +89,7 @@ Scale16 quantize_block(std::int8_t* out, std::span<const Lane> in, Multiplier un
   const BlockRounding r = round_block(largest, unit);
   const int lift = 31 - significant_bits(r.ratio);
   const int shift = r.shift + lift - 33;
-  if (r.scale.bits != kScale16Max && lift >= 0 && 0 <= shift && shift < 32) {
+  if (!kFavorsSize && r.scale.bits != kScale16Max && lift >= 0 && 0 <= shift && shift < 32) {
     round_lanes(out, in, r.drop, static_cast<std::int32_t>(r.ratio << lift), shift);
     return r.scale;
   }
