@@ -405,7 +405,8 @@ TEST(TokenizerOpen, RefusesEveryDamagedOffset) {
     const std::uint32_t value = fixture.word(kOffsets + i);
     ASSERT_TRUE(fixture.refuses(kOffsets + i, 0xffffffffU)) << i;
     ASSERT_TRUE(fixture.refuses(kOffsets + i, value + 1000)) << i;
-    if (i > 0) {
+    // The first may be 0: token 0 is then empty, and its name belongs to token 1.
+    if (i > 1) {
       ASSERT_TRUE(fixture.refuses(kOffsets + i, 0)) << i;
     }
   }
