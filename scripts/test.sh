@@ -77,8 +77,8 @@ for job in "${jobs[@]}"; do
 done
 
 scripts/install.sh
-# A board that cannot run is no reason to pass.
-[ -z "${CI:-}" ] || export MOTE_REQUIRE_PORTS=1
+# A board that cannot run is no reason to pass, nor is a tool that is absent.
+[ -z "${CI:-}" ] || export MOTE_REQUIRE_PORTS=1 MOTE_REQUIRE_SENTENCEPIECE=1
 # Stacks by name also where llvm-symbolizer is not installed.
 export ASAN_OPTIONS=${ASAN_OPTIONS:-allow_addr2line=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:allow_addr2line=1}

@@ -48,8 +48,9 @@ std::optional<std::uint32_t> spelled_byte(std::string_view text) {
 TokenKind token_kind(PieceKind kind) {
   switch (kind) {
     case PieceKind::normal:
-    case PieceKind::user_defined:
       return TokenKind::normal;
+    case PieceKind::user_defined:
+      return TokenKind::user_defined;
     case PieceKind::byte:
       return TokenKind::byte;
     case PieceKind::unknown:

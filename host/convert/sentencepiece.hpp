@@ -31,9 +31,8 @@ struct Piece {
 
 /// Throws `Error` that begins with `where` for a kind that is none, for byte pieces that are not
 /// 256 in a row, for scores that are no numbers and for special tokens out of range. Unused pieces
-/// become control tokens, which no text matches and which have no text; user-defined ones become
-/// normal. The beginning and the end of a text end it, and so do the tokens by which chat models
-/// end a turn.
+/// become control tokens, which no text matches and which have no text. The beginning and the end
+/// of a text end it, and so do the tokens by which chat models end a turn.
 Vocabulary make_sentencepiece_vocabulary(const std::vector<Piece>& pieces,
                                          const SpecialTokens& special, bool adds_space_prefix,
                                          std::string_view where);

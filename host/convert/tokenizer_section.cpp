@@ -121,14 +121,21 @@ Lists make_lists(const Vocabulary& vocabulary) {
   const Entries& entries = vocabulary.entries;
   Lists lists;
   lists.offsets = list_offsets(entries);
-  lists.sorted = sort_pieces(entries, {TokenKind::normal});
   if (vocabulary.pre_tokenizer == PreTokenizer::none) {
+    lists.sorted = sort_pieces(entries, {TokenKind::normal, TokenKind::user_defined});
     lists.ranks = rank_scores(entries);
   } else {
+    lists.sorted = sort_pieces(entries, {TokenKind::normal});
     lists.merges = sort_merges(vocabulary.merges);
     lists.specials = sort_pieces(entries, {TokenKind::control, TokenKind::user_defined});
   }
   return lists;
+}
+
+bool has_user_defined(const Entries& entries) {
+  return std::any_of(entries.begin(), entries.end(), [](const VocabularyEntry& entry) {
+    return entry.kind == TokenKind::user_defined;
+  });
 }
 
 std::uint32_t make_flags(const Vocabulary& vocabulary) {
@@ -136,7 +143,9 @@ std::uint32_t make_flags(const Vocabulary& vocabulary) {
     return kTokenizerByteLevel | (vocabulary.ignores_merges ? kTokenizerIgnoresMerges : 0);
   }
   return (vocabulary.adds_space_prefix ? kTokenizerAddsSpacePrefix : 0) |
-         (vocabulary.first_byte_token != kNoToken ? kTokenizerByteFallback : 0);
+         (vocabulary.first_byte_token != kNoToken ? kTokenizerByteFallback : 0) |
+         (has_user_defined(vocabulary.entries) ? kTokenizerHasUserDefined : 0) |
+         (vocabulary.removes_extra_spaces ? kTokenizerRemovesExtraSpaces : 0);
 }
 
 std::vector<std::uint32_t> make_header(const Vocabulary& vocabulary, const Lists& lists) {

@@ -33,6 +33,7 @@ struct Vocabulary {
   /// kNoToken: it becomes `unknown`, as bytes do whose token would lie past the vocabulary.
   std::uint32_t first_byte_token = kNoToken;
   bool adds_space_prefix = true;
+  bool removes_extra_spaces = false;  // at both ends of a text, and of several in a row all but one
   /// Other than `none`: byte-level BPE. Then scores, first_byte_token and adds_space_prefix say
   /// nothing.
   PreTokenizer pre_tokenizer = PreTokenizer::none;

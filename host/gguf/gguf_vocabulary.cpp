@@ -14,6 +14,7 @@ namespace {
 
 constexpr const char* kTokens = "tokenizer.ggml.tokens";
 constexpr const char* kScores = "tokenizer.ggml.scores";
+constexpr const char* kCharacterTable = "tokenizer.ggml.precompiled_charsmap";
 constexpr const char* kTypes = "tokenizer.ggml.token_type";
 
 /// Without types, pieces are normal but for the byte pieces and the first three (llama's).
@@ -72,11 +73,17 @@ Vocabulary read_gguf_sentencepiece(const GgufFile& file) {
     throw Error(fmt::format("{}: tokenizer.ggml.model is \"{}\", must be \"llama\" (SentencePiece)",
                             file.path(), printable(model)));
   }
+  if (const GgufValue* table = file.find_value(kCharacterTable); table && table->count != 0) {
+    throw Error(fmt::format("{}: {}: a normalisation by a table is not supported; supported: none",
+                            file.path(), kCharacterTable));
+  }
   const bool adds_space = find_flag(file, "tokenizer.ggml.add_space_prefix").value_or(true);
   const bool adds_bos = find_flag(file, "tokenizer.ggml.add_bos_token").value_or(true);
   Vocabulary vocabulary = make_sentencepiece_vocabulary(
       read_pieces(file), read_special_tokens(file), adds_space, file.path());
   if (!adds_bos) vocabulary.bos = kNoToken;
+  vocabulary.removes_extra_spaces =
+      find_flag(file, "tokenizer.ggml.remove_extra_whitespaces").value_or(false);
   return vocabulary;
 }
 

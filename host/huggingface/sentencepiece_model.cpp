@@ -2,8 +2,10 @@
 // The fields that count, by their numbers in sentencepiece_model.proto:
 //   ModelProto      1 pieces, 2 trainer_spec, 3 normalizer_spec
 //   SentencePiece   1 piece, 2 score, 3 type
-//   TrainerSpec     3 model_type (1 unigram, 2 BPE), 40 unk_id, 41 bos_id, 42 eos_id
-//   NormalizerSpec  1 name, 2 precompiled_charsmap, 3 add_dummy_prefix, 5 escape_whitespaces
+//   TrainerSpec     3 model_type (1 unigram, 2 BPE), 24 treat_whitespace_as_suffix, 40 unk_id,
+//                   41 bos_id, 42 eos_id
+//   NormalizerSpec  1 name, 2 precompiled_charsmap, 3 add_dummy_prefix,
+//                   4 remove_extra_whitespaces, 5 escape_whitespaces
 #include "huggingface/sentencepiece_model.hpp"
 
 #include <fmt/format.h>
@@ -27,7 +29,9 @@ struct Model {
   SpecialTokens special = {1, 2, 0, {}};  // what the format defaults to
   std::uint64_t model_type = kUnigram;    // as above
   bool adds_space_prefix = true;
+  bool removes_extra_spaces = true;
   bool escapes_spaces = true;
+  bool has_space_suffix = false;
   bool has_table = false;
   std::string_view normalizer;
 };
@@ -55,6 +59,7 @@ void read_trainer(Model& model, std::span<const std::uint8_t> bytes, const std::
   ProtobufReader reader(bytes, path);
   for (ProtobufField field; reader.next(field);) {
     if (field.is(3, WireType::varint)) model.model_type = field.integer;
+    if (field.is(24, WireType::varint)) model.has_space_suffix = field.integer != 0;
     if (field.is(40, WireType::varint)) model.special.unknown = token_id(field.integer);
     if (field.is(41, WireType::varint)) model.special.bos = token_id(field.integer);
     if (field.is(42, WireType::varint)) model.special.eos = token_id(field.integer);
@@ -67,6 +72,7 @@ void read_normalizer(Model& model, std::span<const std::uint8_t> bytes, const st
     if (field.is(1, WireType::bytes)) model.normalizer = field.text();
     if (field.is(2, WireType::bytes)) model.has_table = !field.bytes.empty();
     if (field.is(3, WireType::varint)) model.adds_space_prefix = field.integer != 0;
+    if (field.is(4, WireType::varint)) model.removes_extra_spaces = field.integer != 0;
     if (field.is(5, WireType::varint)) model.escapes_spaces = field.integer != 0;
   }
 }
@@ -98,6 +104,10 @@ void refuse_features(const Model& model, const std::string& path) {
     throw Error(fmt::format("{}: the normalisation {} is not supported; supported: identity", path,
                             printable(model.normalizer)));
   }
+  if (model.has_space_suffix) {
+    throw Error(fmt::format(
+        "{}: treat_whitespace_as_suffix is not supported; supported: spaces before words", path));
+  }
 }
 
 }  // namespace
@@ -105,7 +115,10 @@ void refuse_features(const Model& model, const std::string& path) {
 Vocabulary read_sentencepiece_model(std::span<const std::uint8_t> bytes, const std::string& path) {
   const Model model = read_model(bytes, path);
   refuse_features(model, path);
-  return make_sentencepiece_vocabulary(model.pieces, model.special, model.adds_space_prefix, path);
+  Vocabulary vocabulary =
+      make_sentencepiece_vocabulary(model.pieces, model.special, model.adds_space_prefix, path);
+  vocabulary.removes_extra_spaces = model.removes_extra_spaces;
+  return vocabulary;
 }
 
 }  // namespace mote::host

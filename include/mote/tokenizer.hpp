@@ -17,7 +17,7 @@ inline constexpr std::uint32_t kNoToken = 0xffffffffU;
 inline constexpr std::uint32_t kTokenizerHeaderBytes = 48;
 
 /// What a token is; one byte a token in the image. `kTokenEnd` may be added to any kind.
-/// Tokens of kind `user_defined` are found in text before anything is merged (byte-level only).
+/// Tokens of kind `user_defined` are found in text before anything is merged.
 enum class TokenKind : std::uint8_t {
   normal = 0,
   byte = 1,
@@ -33,6 +33,8 @@ inline constexpr std::uint32_t kTokenizerAddsSpacePrefix = 1U << 0;
 inline constexpr std::uint32_t kTokenizerByteFallback = 1U << 1;
 inline constexpr std::uint32_t kTokenizerByteLevel = 1U << 2;
 inline constexpr std::uint32_t kTokenizerIgnoresMerges = 1U << 3;
+inline constexpr std::uint32_t kTokenizerHasUserDefined = 1U << 4;
+inline constexpr std::uint32_t kTokenizerRemovesExtraSpaces = 1U << 5;
 
 /// How a byte-level tokenizer cuts text into the pieces that it encodes one by one (SPEC.md,
 /// "Pre-tokenisers"). The numbers stand in images.
@@ -91,11 +93,13 @@ class Tokenizer {
 
   /// Encodes `text`, of any bytes.
   ///
-  /// SentencePiece-style, by llama2.c's rules: space prefix, one token a UTF-8 character or, where
-  /// the vocabulary lacks it, a byte; then the best-ranked adjacent pair is merged, leftmost first,
-  /// until none is left. Byte, control and unknown tokens are never merged. A byte whose token
-  /// would lie past the vocabulary becomes `unknown`. An empty text has no space prefix; NUL is a
-  /// byte like any other. The time grows with the square of the text's length.
+  /// SentencePiece-style, by the rules of llama2.c and SentencePiece: space prefix; the longest
+  /// user-defined token that follows, else a token for a UTF-8 character or, where the vocabulary
+  /// lacks it, for each of its bytes; then the best-ranked adjacent pair is merged, leftmost first,
+  /// until none is left. Only normal tokens are merged. A byte whose token would lie past the
+  /// vocabulary becomes `unknown`. An empty text has no space prefix; NUL is a byte like any other.
+  /// The time grows with the square of the text's length, and with user-defined tokens also with
+  /// the longest piece.
   ///
   /// Byte-level, by GPT-2's: first user-defined tokens are taken out, the leftmost first and of
   /// those the longest; what lies between is cut into pieces by the pre-tokeniser; in each piece,
@@ -139,7 +143,8 @@ class Tokenizer {
   std::uint32_t find_joined(std::string_view left, std::string_view right) const;
   std::uint32_t find_pair(std::uint32_t left, std::uint32_t right) const;
   std::uint32_t byte_token(std::uint8_t byte) const;
-  std::size_t append_character(std::span<std::uint32_t> tokens, std::string_view character) const;
+  std::string_view normalize(char* out, std::string_view text) const;
+  std::uint32_t find_first(std::string_view text, std::size_t character) const;
   std::size_t split_characters(std::span<std::uint32_t> tokens, std::string_view text) const;
   std::size_t best_pair(std::span<const std::uint32_t> pairs) const;
   std::size_t merge_pairs(std::span<std::uint32_t> tokens, std::span<std::uint32_t> pairs) const;

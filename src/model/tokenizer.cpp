@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::uint32_t kMaxVocabSize = 1U << 20;
 constexpr std::uint32_t kByteTokens = 256;
-constexpr std::uint32_t kSentencePieceFlags = kTokenizerAddsSpacePrefix | kTokenizerByteFallback;
+constexpr std::uint32_t kSentencePieceFlags = kTokenizerAddsSpacePrefix | kTokenizerByteFallback |
+                                              kTokenizerHasUserDefined |
+                                              kTokenizerRemovesExtraSpaces;
 constexpr std::uint32_t kHeaderWords = kTokenizerHeaderBytes / 4;
 constexpr std::uint32_t kMergeWords = sizeof(TokenMerge) / 4;
 
@@ -81,7 +83,8 @@ bool Tokenizer::is_byte_run(std::uint32_t token) const {
 }
 
 bool Tokenizer::attributes_are_valid() const {
-  const TokenKind last = is_byte_level() ? TokenKind::user_defined : TokenKind::unknown;
+  const bool has_user_defined = is_byte_level() || (flags_ & kTokenizerHasUserDefined) != 0;
+  const TokenKind last = has_user_defined ? TokenKind::user_defined : TokenKind::unknown;
   for (std::uint32_t token = 0; token < vocab_size_; ++token) {
     const std::uint8_t kind = attributes_[token] & kTokenKindMask;
     if ((attributes_[token] & ~(kTokenKindMask | kTokenEnd)) != 0) return false;
@@ -102,7 +105,10 @@ bool Tokenizer::bytes_are_valid() const {
 }
 
 bool Tokenizer::is_indexed(std::uint32_t token) const {
-  return kind(token) == TokenKind::normal && !piece(token).empty();
+  // A byte-level tokenizer has an index of its own for the others.
+  const bool is_text = kind(token) == TokenKind::normal ||
+                       (kind(token) == TokenKind::user_defined && !is_byte_level());
+  return is_text && !piece(token).empty();
 }
 
 // Strictly rising ids that all belong there, as many as belong there: the index is complete.

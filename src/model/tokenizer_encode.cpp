@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From text to tokens; SentencePiece-style, by llama2.c's rules.
+// From text to tokens; SentencePiece-style, by the rules of llama2.c and SentencePiece.
 #include <algorithm>
 
 #include "base/assert.hpp"
@@ -61,30 +61,53 @@ std::uint32_t Tokenizer::byte_token(std::uint8_t byte) const {
   return first_byte_token_ != kNoToken && token < vocab_size_ ? token : unknown_;
 }
 
-std::size_t Tokenizer::append_character(std::span<std::uint32_t> tokens,
-                                        std::string_view character) const {
-  const std::uint32_t whole = find(character);
-  if (whole != kNoToken) {
-    tokens[0] = whole;
-    return 1;
-  }
+// The text that is encoded, in `out`: with its prefix, without spaces that say nothing.
+std::string_view Tokenizer::normalize(char* out, std::string_view text) const {
+  const bool trims = (flags_ & kTokenizerRemovesExtraSpaces) != 0;
   std::size_t count = 0;
-  for (const char byte : character) {
-    tokens[count] = byte_token(static_cast<std::uint8_t>(byte));
-    ++count;
+  if (!text.empty() && (flags_ & kTokenizerAddsSpacePrefix) != 0) out[count++] = ' ';
+  bool drops_space = trims;
+  for (const char byte : text) {
+    const bool is_space = byte == ' ';
+    if (is_space && drops_space) continue;
+    out[count++] = byte;
+    drops_space = trims && is_space;
   }
-  return count;
+  while (trims && count > 0 && out[count - 1] == ' ') --count;
+  return {out, count};
+}
+
+// The token that `text` begins with: the longest user-defined one, else that of its first
+// character, which has `character` bytes; kNoToken where there is neither.
+std::uint32_t Tokenizer::find_first(std::string_view text, std::size_t character) const {
+  std::size_t bytes = character;
+  if ((flags_ & kTokenizerHasUserDefined) != 0) {
+    bytes = std::max<std::size_t>(bytes, std::min<std::size_t>(text.size(), max_piece_bytes_));
+  }
+  for (; bytes > 0; --bytes) {
+    const std::uint32_t token = find({text.data(), bytes});
+    if (token == kNoToken) continue;
+    if (bytes == character || kind(token) == TokenKind::user_defined) return token;
+  }
+  return kNoToken;
 }
 
 std::size_t Tokenizer::split_characters(std::span<std::uint32_t> tokens,
                                         std::string_view text) const {
   std::size_t count = 0;
-  if (!text.empty() && (flags_ & kTokenizerAddsSpacePrefix) != 0) {
-    count = append_character(tokens, " ");
-  }
-  while (!text.empty()) {
-    const std::size_t bytes = first_character_bytes(text);
-    count += append_character(tokens.subspan(count), {text.data(), bytes});
+  // The prefix is a character of its own, whatever bytes follow it.
+  bool is_prefix = (flags_ & kTokenizerAddsSpacePrefix) != 0;
+  for (; !text.empty(); is_prefix = false) {
+    std::size_t bytes = is_prefix ? 1 : first_character_bytes(text);
+    const std::uint32_t token = find_first(text, bytes);
+    if (token != kNoToken) {
+      tokens[count++] = token;
+      bytes = piece(token).size();
+    } else {
+      for (std::size_t i = 0; i < bytes; ++i) {
+        tokens[count++] = byte_token(static_cast<std::uint8_t>(text[i]));
+      }
+    }
     text.remove_prefix(bytes);
   }
   return count;
@@ -132,8 +155,14 @@ Status Tokenizer::encode(std::span<std::uint32_t> tokens, std::size_t& count,
   if (tokens.size() < needed || scratch.size() < needed) return Status::output_too_small;
   if (options.bos && bos_ != kNoToken) tokens[count++] = bos_;
   const std::span<std::uint32_t> body = tokens.subspan(count);
-  count += is_byte_level() ? encode_byte_level(body, scratch, text, false)
-                           : merge_pairs(body.first(split_characters(body, text)), scratch);
+  if (is_byte_level()) {
+    count += encode_byte_level(body, scratch, text, false);
+  } else {
+    // Until tokens merge, their room serves for the text: four bytes where one more than it is
+    // needed.
+    text = normalize(reinterpret_cast<char*>(scratch.data()), text);
+    count += merge_pairs(body.first(split_characters(body, text)), scratch);
+  }
   if (options.eos && eos_ != kNoToken) tokens[count++] = eos_;
   MOTE_ASSERT(count <= needed);
   return Status::ok;

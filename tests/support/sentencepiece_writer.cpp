@@ -60,6 +60,7 @@ std::vector<std::uint8_t> write_sentencepiece(const SentencepieceModel& model) {
   }
   Bytes trainer;
   append_number(trainer, 3, model.model_type);
+  if (model.has_space_suffix) append_number(trainer, 24, 1);
   append_number(trainer, 40, static_cast<std::uint64_t>(model.unk_id));
   append_number(trainer, 41, static_cast<std::uint64_t>(model.bos_id));
   append_number(trainer, 42, static_cast<std::uint64_t>(model.eos_id));
@@ -68,6 +69,7 @@ std::vector<std::uint8_t> write_sentencepiece(const SentencepieceModel& model) {
   append_text(normalizer, 1, model.normalizer);
   if (!model.table.empty()) append_text(normalizer, 2, model.table);
   append_number(normalizer, 3, model.adds_space_prefix ? 1 : 0);
+  append_number(normalizer, 4, model.removes_extra_spaces ? 1 : 0);
   append_text(out, 3, normalizer);
   return out;
 }

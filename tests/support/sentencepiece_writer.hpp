@@ -20,6 +20,8 @@ struct SentencepieceModel {
   std::int64_t bos_id = 1;
   std::int64_t eos_id = 2;
   bool adds_space_prefix = true;
+  bool removes_extra_spaces = false;
+  bool has_space_suffix = false;
   std::string normalizer = "identity";
   std::string table;  // precompiled_charsmap
 };

@@ -100,11 +100,31 @@ TEST(GgufVocabulary, SpecialTokensAreTheFiles) {
   EXPECT_TRUE(vocabulary.entries[261].ends_text);
   EXPECT_TRUE(vocabulary.entries[262].ends_text);
   EXPECT_TRUE(vocabulary.entries[268].ends_text);
-  EXPECT_EQ(vocabulary.entries[268].kind, TokenKind::normal);
+  EXPECT_EQ(vocabulary.entries[268].kind, TokenKind::user_defined);
   EXPECT_EQ(vocabulary.entries[269].kind, TokenKind::control);
   const Vocabulary without = read(
       lists, [](GgufWriter& writer) { writer.add_bool("tokenizer.ggml.add_bos_token", false); });
   EXPECT_EQ(without.bos, kNoToken);
+}
+
+TEST(GgufVocabulary, NormalisationIsAppliedOrRefused) {
+  EXPECT_FALSE(read({}).removes_extra_spaces);
+  const Vocabulary vocabulary = read({}, [](GgufWriter& writer) {
+    writer.add_bool("tokenizer.ggml.remove_extra_whitespaces", true);
+  });
+  EXPECT_TRUE(vocabulary.removes_extra_spaces);
+  try {
+    read({}, [](GgufWriter& writer) {
+      writer.add_i32s("tokenizer.ggml.precompiled_charsmap", {1, 2});
+    });
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what())
+                  .find("tokenizer.ggml.precompiled_charsmap: a normalisation by a table is not "
+                        "supported; supported: none"),
+              std::string::npos)
+        << error.what();
+  }
 }
 
 TEST(GgufVocabulary, TypesMayBeMissing) {

@@ -48,6 +48,7 @@ TEST(SentencepieceModel, DeliversItsPieces) {
   EXPECT_EQ(vocabulary.eos, kNoToken);
   EXPECT_EQ(vocabulary.first_byte_token, 3u);
   EXPECT_FALSE(vocabulary.adds_space_prefix);
+  EXPECT_FALSE(vocabulary.removes_extra_spaces);
   EXPECT_EQ(vocabulary.entries[262].bytes, " was");
   EXPECT_EQ(vocabulary.entries[262].score, -262);
   EXPECT_EQ(vocabulary.entries[3 + 'x'].bytes, "x");
@@ -63,6 +64,8 @@ TEST(SentencepieceModel, WhatIsNotSupportedIsRefusedByName) {
         model.table = "table";
       },
       "the normalisation nmt_nfkc is not supported; supported: identity");
+  expect_refusal([](SentencepieceModel& model) { model.has_space_suffix = true; },
+                 "treat_whitespace_as_suffix is not supported; supported: spaces before words");
   expect_refusal([](SentencepieceModel& model) { model.bos_id = 265; },
                  "the beginning token is 265, the vocabulary has 265 tokens");
   expect_refusal([](SentencepieceModel& model) { model.pieces[4].type = 9; },
