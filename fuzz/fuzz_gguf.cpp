@@ -37,7 +37,9 @@ void read_model(std::span<const std::uint8_t> bytes) {
 
 void read_vocabulary(std::span<const std::uint8_t> bytes) {
   const mote::host::GgufFile file(bytes, "fuzz");
-  const mote::host::Vocabulary vocabulary = mote::host::read_gguf_sentencepiece(file);
+  const mote::host::Vocabulary vocabulary = mote::host::gguf_tokenizer_model(file) == "gpt2"
+                                                ? mote::host::read_gguf_byte_level(file)
+                                                : mote::host::read_gguf_sentencepiece(file);
   // What a reader delivers, the device opens.
   static_cast<void>(mote::host::build_tokenizer_section(vocabulary));
 }

@@ -31,12 +31,16 @@ void repair_header(std::span<std::uint8_t> image) {
 }
 
 void encode_some_text(const mote::Tokenizer& tokenizer) {
-  const std::string_view text = "Once \xc3\xa9\xff<s>";
+  const std::string_view text = "Once \xc3\xa9\xff<s> 12\n'll  <|im_end|>ab";
   std::vector<std::uint32_t> tokens(mote::Tokenizer::max_tokens(text.size()));
   std::vector<std::uint32_t> scratch(tokens.size());
   std::size_t count = 0;
   if (tokenizer.encode(tokens, count, scratch, text) != mote::Status::ok) return;
   for (std::size_t i = 1; i < count; ++i) tokenizer.decode(tokens[i - 1], tokens[i]);
+  if (tokenizer.encode_marked(tokens, count, scratch, text) != mote::Status::ok) __builtin_trap();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (tokens[i] >= tokenizer.vocab_size()) __builtin_trap();
+  }
 }
 
 /// One chip alone: the blocks of the others stay what they are.

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "convert/convert.hpp"
+#include "huggingface/tokenizer_json.hpp"
 #include "mote/frame.hpp"
 #include "mote/message.hpp"
 #include "mote/partition.hpp"
@@ -32,8 +33,10 @@ bool write_seeds(const std::filesystem::path& folder, const std::vector<Seed>& s
   return true;
 }
 
-void write_image(const std::filesystem::path& path, mote::WeightFormat weights, bool has_classifier,
-                 const mote::host::LayerAttention& attention = {}, bool has_biases = false) {
+void write_image(
+    const std::filesystem::path& path, mote::WeightFormat weights, bool has_classifier,
+    const mote::host::LayerAttention& attention = {}, bool has_biases = false,
+    const mote::host::Vocabulary& vocabulary = mote::host::make_synthetic_vocabulary(12)) {
   mote::host::CheckpointShape shape;
   shape.dim = 16;
   shape.hidden_dim = 20;
@@ -41,7 +44,7 @@ void write_image(const std::filesystem::path& path, mote::WeightFormat weights, 
   shape.n_heads = 2;
   shape.n_kv_heads = 1;
   shape.head_size = 8;
-  shape.vocab_size = 12;
+  shape.vocab_size = static_cast<std::uint32_t>(vocabulary.entries.size());
   shape.context_length = 4;
   shape.has_classifier = has_classifier;
   shape.has_attention_bias = has_biases;
@@ -52,7 +55,13 @@ void write_image(const std::filesystem::path& path, mote::WeightFormat weights, 
   options.attention = {attention};
   options.name = "seed";
   mote::host::convert_checkpoint(path.string(), mote::host::SyntheticCheckpoint(shape, 1),
-                                 mote::host::make_synthetic_vocabulary(shape.vocab_size), options);
+                                 vocabulary, options);
+}
+
+/// That of the first tokenizer.json among the seeds.
+mote::host::Vocabulary byte_level_vocabulary() {
+  const Bytes bytes = mote::test::tokenizer_json_seeds().front().bytes;
+  return mote::host::parse_tokenizer_json(std::span(bytes).subspan(1), 259, {}, "seed");
 }
 
 /// The image at `whole_path` cut over three chips: one with the tokenizer, one without, and one
@@ -82,6 +91,8 @@ bool write_image_seeds(const std::filesystem::path& folder) {
   write_image(folder / "linear.mote", mote::WeightFormat::int4, false,
               {mote::AttentionKind::linear, 0, 0, {60000}});
   write_image(folder / "biases.mote", mote::WeightFormat::int4, false, {}, true);
+  write_image(folder / "byte_level.mote", mote::WeightFormat::int4, false, {}, false,
+              byte_level_vocabulary());
   write_shards(folder, folder / "linear.mote");
   return true;
 }
@@ -260,7 +271,8 @@ int main(int argc, char** argv) {
                        write_seeds(folder / "gguf", mote::test::gguf_seeds()) &&
                        write_seeds(folder / "llama2c", mote::test::llama2c_seeds()) &&
                        write_seeds(folder / "safetensors", mote::test::safetensors_seeds()) &&
-                       write_seeds(folder / "tokenizer_bin", mote::test::tokenizer_bin_seeds());
+                       write_seeds(folder / "tokenizer_bin", mote::test::tokenizer_bin_seeds()) &&
+                       write_seeds(folder / "tokenizer_json", mote::test::tokenizer_json_seeds());
   if (!written) std::fprintf(stderr, "make_corpus: cannot write below %s\n", argv[1]);
   return written ? 0 : 1;
 }

@@ -9,7 +9,8 @@
 #   esp_idf     OUT is a component for a project's folder `components`, or for
 #               `compote component upload`; its last folder must be called mote
 #
-# OUT must not exist, or be empty.
+# OUT must not exist, or be empty. MOTE_BYTE_LEVEL=ON in the environment makes a package for Arduino
+# or PlatformIO with byte-level tokenizers (docs/FIRMWARE.md).
 set -euo pipefail
 
 fail() {
@@ -30,8 +31,14 @@ trap 'rm -rf "$work"' EXIT
 list_sources() {
   local script=$work/list.cmake
   cat >"$script" <<END
+set(MOTE_BYTE_LEVEL ${MOTE_BYTE_LEVEL:-OFF})
 include("$PWD/src/sources.cmake")
-foreach(source \${MOTE_SOURCES} \${MOTE_FIRMWARE_SOURCES})
+set(sources \${MOTE_SOURCES} \${MOTE_FIRMWARE_SOURCES})
+if("$kind" STREQUAL "esp_idf") # its own build chooses
+  list(APPEND sources \${MOTE_BYTE_LEVEL_SOURCES} \${MOTE_NO_BYTE_LEVEL_SOURCES})
+  list(REMOVE_DUPLICATES sources)
+endif()
+foreach(source \${sources})
   message("\${source}")
 endforeach()
 END

@@ -95,8 +95,10 @@ std::vector<TokenMerge> sort_merges(const std::vector<VocabularyMerge>& merges) 
   }
   const auto pair_of = [](const TokenMerge& merge) { return std::pair(merge.left, merge.right); };
   std::ranges::stable_sort(sorted, {}, pair_of);
-  const auto repeated = std::ranges::unique(sorted, {}, pair_of);
-  sorted.erase(repeated.begin(), repeated.end());
+  const auto is_same = [&](const TokenMerge& a, const TokenMerge& b) {
+    return pair_of(a) == pair_of(b);
+  };
+  sorted.erase(std::unique(sorted.begin(), sorted.end(), is_same), sorted.end());
   // Ranks without gaps, so that each is below the number of merges.
   std::vector<std::uint32_t> ranks;
   for (const TokenMerge& merge : sorted) ranks.push_back(merge.rank);

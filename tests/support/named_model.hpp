@@ -53,6 +53,8 @@ std::vector<std::uint8_t> write_safetensors(const NamedModel& model, std::size_t
 std::vector<std::string> named_vocabulary(std::uint32_t vocab_size);
 
 std::vector<Seed> gguf_seeds();
+/// Input of fuzz_tokenizer_json: the size of the vocabulary beyond 256, tokenizer.json.
+std::vector<Seed> tokenizer_json_seeds();
 /// Input of fuzz_safetensors: u16 length of config.json, config.json, a safetensors file.
 std::vector<Seed> safetensors_seeds();
 

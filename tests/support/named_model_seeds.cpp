@@ -34,6 +34,16 @@ NamedModel biased_model() {
   return model;
 }
 
+/// Metadata and vocabulary of a model with byte-level BPE, without its weights.
+std::vector<std::uint8_t> byte_level_gguf() {
+  NamedModel model = small_model();
+  model.byte_level = true;
+  model.shape.vocab_size = 261;
+  GgufWriter writer;
+  add_gguf_metadata(writer, model);
+  return writer.file();
+}
+
 /// A model that was stretched: a window, linear scaling and factors.
 std::vector<std::uint8_t> stretched_gguf() {
   GgufWriter writer = begin_gguf(small_model());
@@ -82,6 +92,7 @@ std::vector<Seed> gguf_seeds() {
           {"q4_0", write_gguf(block_model())},
           {"qwen2", write_gguf(biased_model())},
           {"llama_biases", write_gguf(output_biased_model())},
+          {"byte_level", byte_level_gguf()},
           {"stretched", stretched_gguf()}};
 }
 
