@@ -48,10 +48,13 @@ struct Work {
   std::uint64_t bytes = 0;  // of weights, or of keys and values, that are read
 };
 
-/// Runs `operation` until the counter's grain does not matter, and prints the work of one run.
-template <typename Operation>
+void do_nothing() {}
+
+/// Runs `operation` until the counter's grain does not matter, and prints the work of one run
+/// without that of `preparation`, which is the first thing it does.
+template <typename Operation, typename Preparation = void()>
 void measure(std::string_view name, std::uint32_t rows, std::uint32_t columns, std::uint32_t block,
-             Work work, const Operation& operation) {
+             Work work, const Operation& operation, const Preparation& preparation = do_nothing) {
   constexpr std::uint64_t kEnough = 200000;
   operation();
   std::uint64_t used = 0;
@@ -59,11 +62,10 @@ void measure(std::string_view name, std::uint32_t rows, std::uint32_t columns, s
   while (used < kEnough) {
     const std::uint64_t begin = board::work_count();
     operation();
-    operation();
-    const std::uint64_t twice = board::work_count();
-    operation();
+    const std::uint64_t between = board::work_count();
+    preparation();
     // What the reading of the counter takes is in both differences, and cancels out.
-    used += twice - begin - (board::work_count() - twice);
+    used += between - begin - (board::work_count() - between);
     ++runs;
   }
   board::write_console("{\"operation\": \"");
@@ -163,10 +165,12 @@ void measure_softmax() {
   const auto scores = arena.take<std::uint32_t>(256);
   const auto weights = arena.take<std::uint32_t>(scores.size());
   for (std::uint32_t& score : scores) score = random.between<std::uint32_t>(0, 10 << 16);
-  measure("softmax", 1, 256, 0, {scores.size(), 0}, [&] {
-    std::ranges::copy(scores, weights.begin());
+  const auto copy = [&] { std::ranges::copy(scores, weights.begin()); };
+  const auto copy_and_weigh = [&] {
+    copy();
     softmax_weights(weights, 10 << 16);
-  });
+  };
+  measure("softmax", 1, 256, 0, {scores.size(), 0}, copy_and_weigh, copy);
 }
 
 void measure_elements() {
