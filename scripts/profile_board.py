@@ -29,15 +29,16 @@ from check_port_sizes import find_program  # noqa: E402
 START = "mote::Transformer::decode("
 # The part of a function is that of the first of these words in its name.
 PARTS = (
-    ("matrix times vector", ("matvec", "multiply_rows", "multiply_shift", "align_scales")),
-    ("attention", ("attend", "attention", "Attention", "score", "KvRows", "segment", "weigh",
-                   "reciprocal")),
-    ("quantisation of blocks", ("quantize", "encode_scale", "apply_gains", "scale_for_largest")),
-    ("rotation and transform", ("rotate", "sine", "hadamard", "turn_head")),
+    ("matrix times vector", ("matvec", "multiply_", "::multiply(", "write_rows", "prepare_part",
+                             "align_scales", "round_sum")),
+    ("attention", ("attend_segments", "dot_rows", "add_rows", "Attention", "attention", "score_of",
+                   "contribution", "WeightTotals", "KvRows", "reciprocal", "dot_features",
+                   "::add_row(", "make_features", "feature(")),
+    ("quantisation of blocks", ("quantize", "encode_scale", "apply_gains", "choose_steps")),
+    ("rotation and transform", ("rotate", "sine", "hadamard")),
     ("SwiGLU", ("swiglu", "silu", "sigmoid", "compute_hidden")),
     ("norm", ("norm_factor", "integer_sqrt")),
-    ("candidates and sampling", ("candidates", "andidate", "ampler", "visit_logits")),
-    ("division of 64 bits", ("divdi3", "divide", "aeabi_uldiv", "aeabi_ldiv", "udivmoddi4")),
+    ("candidates and sampling", ("andidate", "ampler", "visit_logits")),
 )
 
 

@@ -86,9 +86,6 @@ set(MOTE_KERNELS_x86
     kernels/quantize_avx512.cpp
     kernels/x86_rounding.cpp)
 
-# Sets for chips without vectors.
-set(MOTE_SCALAR_KERNELS armv6m armv7em rv32)
-
 if(NOT DEFINED MOTE_KERNELS)
   set(MOTE_KERNELS portable)
 endif()
@@ -97,13 +94,13 @@ if(NOT DEFINED MOTE_KERNELS_${MOTE_KERNELS})
 endif()
 list(APPEND MOTE_SOURCES ${MOTE_KERNELS_${MOTE_KERNELS}})
 
-# The products of attention: chips without vectors keep a piece of a row in registers; compilers make
-# vectors of the portable form.
-set(MOTE_HEAD_ROWS portable)
-if(MOTE_KERNELS IN_LIST MOTE_SCALAR_KERNELS)
-  set(MOTE_HEAD_ROWS scalar)
+# The products of attention: chips without vectors keep a piece of a row in registers, and compilers
+# make vectors of the portable form.
+set(MOTE_HEAD_ROWS kernels/head_rows_portable.cpp)
+if(MOTE_KERNELS MATCHES "^(armv6m|armv7em|rv32)$")
+  set(MOTE_HEAD_ROWS kernels/head_rows_scalar.cpp)
 endif()
-list(APPEND MOTE_SOURCES kernels/head_rows_${MOTE_HEAD_ROWS}.cpp)
+list(APPEND MOTE_SOURCES ${MOTE_HEAD_ROWS})
 
 # The sets of devices multiply matrices, and leave the rest to the reference.
 if(NOT MOTE_KERNELS STREQUAL "x86")

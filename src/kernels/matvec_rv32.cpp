@@ -79,10 +79,10 @@ struct RowSum {
   std::int32_t high;
 
   /// It has the lower 32 bits `low`, and is at least high * 2^kHighBits and less than 2^32 more.
-  std::int64_t whole() const {
+  std::int64_t whole() const { return std::int64_t{upper()} * (std::int64_t{1} << 32) + low; }
+  std::int32_t upper() const {
     const std::uint32_t base = static_cast<std::uint32_t>(high) << kHighBits;
-    const std::int32_t upper = (high >> (32 - kHighBits)) + (low < base ? 1 : 0);
-    return std::int64_t{upper} * (std::int64_t{1} << 32) + low;
+    return (high >> (32 - kHighBits)) + (low < base ? 1 : 0);
   }
 };
 
@@ -384,19 +384,19 @@ void multiply_part(RowSum* sums, const Product& p, const Part& part, std::uint32
 }
 
 /// round(sum * mantissa * 2^-shift), half up and saturated.
-inline std::int32_t round_sum(std::int64_t sum, std::uint32_t mantissa, int shift) {
+inline std::int32_t round_sum(std::uint32_t lower, std::int32_t upper, std::uint32_t mantissa,
+                              int shift) {
   const auto bits = static_cast<std::uint32_t>(shift - 33);
   if (bits < 32) {
     // The product without its lowest 32 bits, then all but the result and its rounding bit dropped.
-    const auto upper = static_cast<std::int32_t>(sum >> 32);
-    const std::uint32_t carried = high_product(static_cast<std::uint32_t>(sum), mantissa);
+    const std::uint32_t carried = high_product(lower, mantissa);
     const std::uint32_t low = static_cast<std::uint32_t>(upper) * mantissa + carried;
     const std::int32_t high = high_product(upper, mantissa) + (low < carried ? 1 : 0);
     const auto twice = static_cast<std::int32_t>(
         (low >> bits) | ((static_cast<std::uint32_t>(high) << 1) << (31 - bits)));
     if (high >> bits == twice >> 31) return (twice >> 1) + (twice & 1);
   }
-  return multiply_shift(sum, mantissa, shift);
+  return multiply_shift(std::int64_t{upper} * (std::int64_t{1} << 32) + lower, mantissa, shift);
 }
 
 /// The sums of a group of rows.
@@ -434,11 +434,23 @@ struct Group {
 };
 
 void write_rows(const Product& p, const Group& group, std::uint32_t row) {
-  const Scale16* scales = p.m.row_scales + row;
+  const Scale16* scale = p.m.row_scales + row;
   std::int32_t* out = p.out + row;
-  for (std::uint32_t r = 0; r < group.rows; ++r) {
-    out[r] = round_sum(group.whole(r), scales[r].mantissa() * p.x.factor.mantissa,
-                       -(p.unit + scales[r].exponent()));
+  const std::uint32_t factor = p.x.factor.mantissa;
+  const int shift = -p.unit;
+  for (std::uint32_t r = 0, rows = group.rows; r < rows; ++r, ++scale, ++out) {
+    const std::uint32_t bits = scale->bits;
+    const std::uint32_t exponent = bits >> 11;
+    const std::uint32_t implied = exponent != 0 ? 1 : 0;
+    const std::uint32_t mantissa = (bits & 0x7ff) | (implied << 11);
+    std::uint32_t lower = group.sums[r].low;
+    std::int32_t upper = group.sums[r].upper();
+    if (group.has_before) {
+      const std::int64_t whole = group.whole(r);
+      lower = static_cast<std::uint32_t>(whole);
+      upper = static_cast<std::int32_t>(whole >> 32);
+    }
+    *out = round_sum(lower, upper, mantissa * factor, shift - static_cast<int>(exponent - implied));
   }
 }
 
