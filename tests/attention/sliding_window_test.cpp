@@ -15,6 +15,7 @@
 
 #include "attention/attend.hpp"
 #include "attention/rows.hpp"
+#include "support/poison.hpp"
 
 namespace mote {
 namespace {
@@ -220,6 +221,31 @@ TEST(SlidingWindow, rows_not_yet_stored_are_not_read) {
 }
 
 // Evicted keys that would have taken all the weight leave nothing behind.
+// Under the address sanitizer: neither the rows that no position has filled, nor those of another
+// head, are touched.
+TEST(SlidingWindow, rows_of_no_position_are_never_touched) {
+  constexpr std::size_t kHead = 16;
+  const SlidingWindowShape shape = {2, 2, kHead, 8, 2};
+  constexpr std::size_t kRows = 10;  // of one head
+  Random random(31);
+  std::vector<std::byte> memory(SlidingWindowAttention::state_bytes(shape) + 15);
+  std::span<std::byte> state = memory;
+  state = state.subspan(-reinterpret_cast<std::uintptr_t>(memory.data()) % 16);
+  SlidingWindowAttention attention(shape, state);
+  std::vector<std::uint32_t> scratch(SlidingWindowAttention::scratch_count(shape));
+  for (std::uint32_t position = 0; position < 40; ++position) {
+    const Row key = random_row(random, kHead);
+    attention.store(position, 0, key.view(), key.view());
+    const std::size_t filled = std::min<std::size_t>(position + 1, kRows) * kHead;
+    constexpr std::size_t kBytes = 2 * kRows * kHead;  // of the keys, and of the values
+    const test::Poison keys(state.subspan(filled, kBytes - filled));
+    const test::Poison values(state.subspan(kBytes + filled, kBytes - filled));
+    const Output output = collect(
+        kHead, [&](WideVector& out) { attention.attend(out, scratch, position, 0, key.view()); });
+    EXPECT_EQ(output.values.size(), kHead);
+  }
+}
+
 TEST(SlidingWindow, evicted_rows_have_exactly_no_weight) {
   Random random(6);
   const SlidingWindowShape shape = {1, 1, 8, 13, 3};
