@@ -82,6 +82,7 @@ set(MOTE_KERNELS_rv32 kernels/matvec_rv32.cpp)
 set(MOTE_KERNELS_x86
     attention/attend_avx512.cpp
     kernels/activation_avx512.cpp
+    kernels/matvec_avx2.cpp
     kernels/matvec_avx512.cpp
     kernels/quantize_avx512.cpp
     kernels/x86_rounding.cpp)

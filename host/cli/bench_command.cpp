@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,7 @@ struct BenchOptions {
   std::uint32_t batch = 16;
   std::uint32_t threads = 1;
   std::string output = "md";
+  bool read_bandwidth = false;
   bool signature = false;
 };
 
@@ -41,11 +44,30 @@ struct BenchRow {
   bool is_generation = false;
   double tokens_per_second = 0;
   double deviation = 0;
+  double read_bytes_per_second = 0;  // 0: not measured
 
   double gigabytes_per_second() const {
     return tokens_per_second * static_cast<double>(summary.bytes_per_token) * 1e-9;
   }
 };
+
+/// Bytes per second at which one thread reads all of `bytes` and does little else, the best of
+/// some times.
+double measure_reading(std::span<const std::uint8_t> bytes) {
+  const std::size_t words = bytes.size() / sizeof(std::uint64_t);
+  // Images are aligned.
+  const auto* word = reinterpret_cast<const std::uint64_t*>(bytes.data());
+  double best = 0;
+  for (int run = 0; run < 5; ++run) {
+    const auto begin = std::chrono::steady_clock::now();
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < words; ++i) sum += word[i];
+    asm volatile("" : : "r"(sum));
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    best = std::max(best, static_cast<double>(bytes.size()) / seconds.count());
+  }
+  return best;
+}
 
 /// Tokens per second of running `count` tokens, `step` at a time, from an empty context.
 double time_tokens(Engine& engine, std::uint32_t count, std::uint32_t step) {
@@ -100,6 +122,9 @@ std::vector<BenchRow> bench_model(const std::string& path, const BenchOptions& o
     row.is_generation = is_generation;
     row.test = fmt::format("{}{}", is_generation ? "tg" : "pp", count);
     measure(row, engine, count, is_generation ? 1 : options.batch, options.repetitions);
+    if (is_generation && options.read_bandwidth) {
+      row.read_bytes_per_second = measure_reading(engine.image().bytes());
+    }
     rows.push_back(row);
   }
   return rows;
@@ -114,7 +139,10 @@ void print_markdown(const std::vector<BenchRow>& rows) {
                static_cast<double>(row.summary.parameters) * 1e-6, name_of_kernels_in_use(),
                row.threads, row.test, row.tokens_per_second, row.deviation);
     if (row.is_generation) {
-      fmt::print(" {} | {:.3f} |\n", row.summary.bytes_per_token, row.gigabytes_per_second());
+      fmt::print(" {} | {:.3f}{} |\n", row.summary.bytes_per_token, row.gigabytes_per_second(),
+                 row.read_bytes_per_second == 0
+                     ? ""
+                     : fmt::format(" of {:.3f}", row.read_bytes_per_second * 1e-9));
     } else {
       fmt::print(" | |\n");
     }
@@ -136,6 +164,10 @@ void print_json(const std::vector<BenchRow>& rows) {
     if (!row.is_generation) continue;
     json.back()["bytes_per_token"] = row.summary.bytes_per_token;
     json.back()["gigabytes_per_second"] = row.gigabytes_per_second();
+    if (row.read_bytes_per_second == 0) continue;
+    json.back()["read_gigabytes_per_second"] = row.read_bytes_per_second * 1e-9;
+    json.back()["read_tokens_per_second"] =
+        row.read_bytes_per_second / static_cast<double>(row.summary.bytes_per_token);
   }
   // A path may hold any bytes; JSON may not.
   fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
@@ -178,6 +210,8 @@ void add_bench_command(CLI::App& app) {
   command->add_option("-o,--output", options->output, "md or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"md", "json"}));
+  command->add_flag("--read-bandwidth", options->read_bandwidth,
+                    "Also measure how fast one thread reads the image and does nothing else");
   add_isa_option(*command);
   add_threads_option(*command, options->threads);
   command->add_flag("--signature", options->signature,

@@ -16,6 +16,11 @@ bool runs_anywhere() {
   return true;
 }
 
+bool has_avx2() {
+  __builtin_cpu_init();  // in case that nobody has yet
+  return __builtin_cpu_supports("avx2");
+}
+
 bool has_avx512() {
   __builtin_cpu_init();  // in case that nobody has yet
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -31,6 +36,8 @@ void swiglu_one_by_one(std::int64_t* out, const std::int32_t* gate, const std::i
 
 constexpr std::array kSets = {
     KernelSet{"reference", runs_anywhere, ref::matvec_s8_s32, ref::attend_segments,
+              ref::quantize_block_s64_s8, ref::quantize_block_s32_s8, swiglu_one_by_one},
+    KernelSet{"avx2", has_avx2, avx2::matvec_s8_s32, ref::attend_segments,
               ref::quantize_block_s64_s8, ref::quantize_block_s32_s8, swiglu_one_by_one},
     KernelSet{"avx512", has_avx512, avx512::matvec_s8_s32, avx512::attend_segments,
               avx512::quantize_block_s64_s8, avx512::quantize_block_s32_s8, avx512::swiglu_lanes},

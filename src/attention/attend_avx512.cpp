@@ -308,7 +308,7 @@ void add_digits(std::int64_t* out, const __m512i* sums, __mmask16 lanes) {
     for (int d = 0; d < kDigits; ++d) {
       const __m512i wide = _mm512_cvtepi32_epi64(half == 0 ? _mm512_castsi512_si256(sums[d])
                                                            : _mm512_extracti64x4_epi64(sums[d], 1));
-      total = _mm512_add_epi64(total, _mm512_slli_epi64(wide, 8 * d));
+      total = _mm512_add_epi64(total, _mm512_slli_epi64(wide, 8U * static_cast<unsigned>(d)));
     }
     _mm512_mask_storeu_epi64(out + 8 * half, mask, total);
   }

@@ -6,6 +6,11 @@
 
 #include "kernels/matvec.hpp"
 
+namespace mote::avx2 {
+void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
+                   int fraction_bits);
+}  // namespace mote::avx2
+
 namespace mote::avx512 {
 /// Needs AVX512F, BW, DQ, VL and VNNI.
 void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,

@@ -26,6 +26,7 @@ const std::vector<Partner> kPartnerExceptions = {
     {"attention/attend_portable.cpp", "attention/attend_arch_test.cpp", "all sets, one suite"},
     {"kernels/activation_avx512.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
     {"kernels/lanes_portable.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
+    {"kernels/matvec_avx2.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
     {"kernels/matvec_avx512.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
     {"kernels/quantize_avx512.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
     {"kernels/x86_rounding.cpp", "kernels/arch_equals_ref_test.cpp", "called by kernels alone"},
