@@ -82,7 +82,7 @@ std::string random_text(std::mt19937& random, std::string_view letters, std::siz
 TEST(ByteLevel, MergesAsGpt2) {
   std::mt19937 random(7);
   for (std::uint32_t seed = 0; seed < 6; ++seed) {
-    const Fixture fixture(test::random_byte_level(seed, 40 << seed));
+    const Fixture fixture(test::random_byte_level(seed, std::size_t{40} << seed));
     for (int i = 0; i < 300; ++i) {
       const std::string_view letters = i % 3 == 0 ? "" : i % 3 == 1 ? "abcthe 12" : "ab";
       const std::string text = random_text(random, letters, 80);
