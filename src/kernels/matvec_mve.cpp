@@ -164,7 +164,8 @@ MOTE_DEFINE(multiply_int4_3, MOTE_LOAD_5 MOTE_MASK, MOTE_FOUR_ROWS_3(MOTE_INT4_R
       "le lr, 1b\n"                                                               \
       "pop {r4-r11, pc}\n")
 
-// Factors are read four at a time; the one that is too many meets a scale of zero.
+// Factors are read four at a time; the one that is too many meets a scale of zero. Behind the last
+// factor of an image its weights follow, so that one more byte can be read.
 #define MOTE_INT4_DOTS(add, sum, dots, factor, scales, correction, pitch)         \
   "vldrw.u32 q6, [" dots "], #" pitch "\n"                                        \
   "vldrb.u32 q7, [r6, #" factor "]\n"                                             \
