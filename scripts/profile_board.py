@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the instructions of one token go on an emulated board, by function.
 
-Usage: profile_board.py FOLDER MODEL BOARD POSITION [--parts] [--lines N]
+Usage: profile_board.py FOLDER MODEL BOARD POSITION [--parts] [--lines N] [--seed N]
 
 FOLDER is build/ports (scripts/build_ports.sh), MODEL a whole image, BOARD one of boards.json that
 QEMU runs, POSITION that of the token in a text that the model writes without a prompt. Needs g++ for
@@ -10,6 +10,7 @@ bench/board_profile.cpp, the plugin of QEMU that counts. Counts are those of the
 same on every run.
 --parts adds functions up to the parts of docs/BENCHMARKS.md.
 --lines N adds the N lines of source that most instructions belong to.
+--seed N draws the tokens with that seed rather than take the best each time: for a longer text.
 """
 
 import bisect
@@ -62,12 +63,12 @@ def symbols_of(prefix, elf):
     return sorted(found.values())
 
 
-def count_token(folder, name, model, position, plugin, start, out):
+def count_token(folder, name, model, position, sampling, plugin, start, out):
     """Lets the board write up to the position; {address: count}."""
     options = f"{plugin},start={start},call={position + 1},out={out}"
     with Board(folder, name, "one_chip", model, extra=["-plugin", options]) as board:
         board.read_line(30)
-        board.write(f"!run n={position + 2} context={position + 3} --\n")
+        board.write(f"!run n={position + 2} context={position + 3} {sampling} --\n")
         while True:
             line = board.read_line(600)
             if '"error"' in line:
@@ -117,13 +118,21 @@ def print_rows(rows, total, limit):
         print(f"{count:>10} {100 * count / total:5.1f} %  {name[:90]}")
 
 
+def take_number(words, name, otherwise):
+    """The value of an option, which is taken out."""
+    if name not in words:
+        return otherwise
+    at = words.index(name)
+    value = int(words[at + 1])
+    del words[at:at + 2]
+    return value
+
+
 def main():
     words = sys.argv[1:]
-    lines = 0
-    if "--lines" in words:
-        at = words.index("--lines")
-        lines = int(words[at + 1])
-        del words[at:at + 2]
+    lines = take_number(words, "--lines", 0)
+    seed = take_number(words, "--seed", None)
+    sampling = "temperature=0" if seed is None else f"temperature=1 seed={seed}"
     parts = "--parts" in words
     words = [word for word in words if word != "--parts"]
     if len(words) != 4:
@@ -136,8 +145,8 @@ def main():
         if not start:
             raise BoardError(f"{elf} has no {START}")
         with tempfile.TemporaryDirectory() as work:
-            counts = count_token(folder, name, model, position, build_plugin(work), start[0],
-                                 os.path.join(work, "counts"))
+            counts = count_token(folder, name, model, position, sampling, build_plugin(work),
+                                 start[0], os.path.join(work, "counts"))
     except BoardError as error:
         sys.exit(str(error))
     total = sum(counts.values())
