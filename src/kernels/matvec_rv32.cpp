@@ -23,7 +23,7 @@
 // the latter is off by less than 2^32, so that together they are the exact sum.
 //
 // The loops are assembly, because they need all registers, and compilers spill some. Four rows go
-// at a time; per weight they take 2.7 instructions (int8) and 2.1 (int4), and 29 and 44 more for
+// at a time; per weight they take 2.7 instructions (int8) and 2.1 (int4), and 28 and 46 more for
 // each four runs of up to 32 lanes.
 #include <algorithm>
 #include <cstddef>
