@@ -164,18 +164,18 @@ struct Pass {
   "ra", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", \
       "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "memory"
 
-#define MOTE_RV32_INT8(row, sum) \
-  "lw s8, mote_weights(" row     \
-  ")\n"                          \
-  "xor s8, s8, t4\n"             \
-  "and s9, s8, t2\n"             \
-  "xor s8, s8, s9\n"             \
-  "mul s9, s9, t5\n"             \
-  "mulhu s8, s8, t6\n"           \
-  "srli s9, s9, 16\n"            \
-  "and s8, s8, t3\n"             \
-  "add " sum ", " sum            \
-  ", s9\n"                       \
+#define MOTE_RV32_INT8(at, row, sum) \
+  "lw s8, " at "(" row               \
+  ")\n"                              \
+  "xor s8, s8, t4\n"                 \
+  "and s9, s8, t2\n"                 \
+  "xor s8, s8, s9\n"                 \
+  "mul s9, s9, t5\n"                 \
+  "mulhu s8, s8, t6\n"               \
+  "srli s9, s9, 16\n"                \
+  "and s8, s8, t3\n"                 \
+  "add " sum ", " sum                \
+  ", s9\n"                           \
   "add " sum ", " sum ", s8\n"
 
 #define MOTE_RV32_INT4_PIECE(shift, lanes, sum) \
@@ -185,8 +185,8 @@ struct Pass {
   "mul s9, s9, " lanes                          \
   "\n"                                          \
   "add " sum ", " sum ", s9\n"
-#define MOTE_RV32_INT4(row, sum)                                    \
-  "lw s8, mote_weights(" row                                        \
+#define MOTE_RV32_INT4(at, row, sum)                                \
+  "lw s8, " at "(" row                                              \
   ")\n"                                                             \
   "and s9, s8, t2\n"                                                \
   "mul s9, s9, t3\n"                                                \
@@ -198,6 +198,28 @@ struct Pass {
   ", 16\n"                    \
   "add t6, t6, s11\n"         \
   "mul " sum ", " sum ", s9\n"
+
+// A word of weights of each row: which it is, where its lanes and its weights are.
+#define MOTE_RV32_INT8_WORD(index, first, second, third, at)                             \
+  ".if %[words] > " index                                                                \
+  "\n"                                                                                   \
+  "lw t4, " first                                                                        \
+  "(a0)\n"                                                                               \
+  "lw t5, " second                                                                       \
+  "(a0)\n"                                                                               \
+  "lw t6, " third "(a0)\n" MOTE_RV32_INT8(at, "a2", "a6") MOTE_RV32_INT8(at, "a3", "a7") \
+      MOTE_RV32_INT8(at, "a4", "t0") MOTE_RV32_INT8(at, "a5", "t1") ".endif\n"
+#define MOTE_RV32_INT4_WORD(index, first, second, third, fourth, at)                      \
+  ".if %[words] > " index                                                                 \
+  "\n"                                                                                    \
+  "lw t3, " first                                                                         \
+  "(a0)\n"                                                                                \
+  "lw t4, " second                                                                        \
+  "(a0)\n"                                                                                \
+  "lw t5, " third                                                                         \
+  "(a0)\n"                                                                                \
+  "lw t6, " fourth "(a0)\n" MOTE_RV32_INT4(at, "a2", "a6") MOTE_RV32_INT4(at, "a3", "a7") \
+      MOTE_RV32_INT4(at, "a4", "t0") MOTE_RV32_INT4(at, "a5", "t1") ".endif\n"
 
 /// Runs of int8 weights, `W` words each.
 template <std::uint32_t W>
@@ -237,17 +259,16 @@ struct Int8 {
         "li t2, 0x00ff00ff\n"
         "li t3, 0xffff\n"  //
         MOTE_RV32_BEGIN
-        ".set mote_words, 12\n"
-        ".set mote_weights, 0\n"
-        ".rept %[words]\n"
-        "lw t4, mote_words(a0)\n"
-        "lw t5, mote_words + 4(a0)\n"
-        "lw t6, mote_words + 8(a0)\n"  //
-        MOTE_RV32_INT8("a2", "a6") MOTE_RV32_INT8("a3", "a7") MOTE_RV32_INT8("a4", "t0")
-            MOTE_RV32_INT8("a5", "t1")
-        ".set mote_words, mote_words + 12\n"
-        ".set mote_weights, mote_weights + 4\n"
-        ".endr\n"
+            // clang-format off
+        MOTE_RV32_INT8_WORD("0", "12", "16", "20", "0")
+        MOTE_RV32_INT8_WORD("1", "24", "28", "32", "4")
+        MOTE_RV32_INT8_WORD("2", "36", "40", "44", "8")
+        MOTE_RV32_INT8_WORD("3", "48", "52", "56", "12")
+        MOTE_RV32_INT8_WORD("4", "60", "64", "68", "16")
+        MOTE_RV32_INT8_WORD("5", "72", "76", "80", "20")
+        MOTE_RV32_INT8_WORD("6", "84", "88", "92", "24")
+        MOTE_RV32_INT8_WORD("7", "96", "100", "104", "28")
+        // clang-format on
         "lw t4, 4(a0)\n"
         "lw t5, 8(a0)\n"  //
         MOTE_RV32_ADD("a6", "s0", "s4") MOTE_RV32_ADD("a7", "s1", "s5")
@@ -297,34 +318,27 @@ struct Int4 {
 
   static void multiply(Pass& pass) {
     register Pass* first asm("a0") = &pass;
-    asm volatile(
-        "li t2, 0x000f000f\n"  //
-        MOTE_RV32_BEGIN
-        ".set mote_words, 16\n"
-        ".set mote_weights, 0\n"
-        ".rept %[words]\n"
-        "lw t3, mote_words(a0)\n"
-        "lw t4, mote_words + 4(a0)\n"
-        "lw t5, mote_words + 8(a0)\n"
-        "lw t6, mote_words + 12(a0)\n"  //
-        MOTE_RV32_INT4("a2", "a6") MOTE_RV32_INT4("a3", "a7") MOTE_RV32_INT4("a4", "t0")
-            MOTE_RV32_INT4("a5", "t1")
-        ".set mote_words, mote_words + 16\n"
-        ".set mote_weights, mote_weights + 4\n"
-        ".endr\n"
-        "lw t3, 12(a0)\n"
-        "lw t4, 4(a0)\n"
-        "lw t5, 8(a0)\n"
-        "mv t6, s10\n"
-        "add s10, s10, t3\n"  //
-        MOTE_RV32_FACTOR("a6") MOTE_RV32_FACTOR("a7") MOTE_RV32_FACTOR("t0")
-            MOTE_RV32_FACTOR("t1")  //
-        MOTE_RV32_ADD("a6", "s0", "s4") MOTE_RV32_ADD("a7", "s1", "s5")
-            MOTE_RV32_ADD("t0", "s2", "s6") MOTE_RV32_ADD("t1", "s3", "s7")  //
-        MOTE_RV32_END
-        : "+r"(first)
-        : [words] "i"(W), [bytes] "i"(kBytes), [run] "i"(4 * kWords)
-        : MOTE_RV32_REGISTERS);
+    asm volatile("li t2, 0x000f000f\n"  //
+                 MOTE_RV32_BEGIN
+                     // clang-format off
+        MOTE_RV32_INT4_WORD("0", "16", "20", "24", "28", "0")
+        MOTE_RV32_INT4_WORD("1", "32", "36", "40", "44", "4")
+        MOTE_RV32_INT4_WORD("2", "48", "52", "56", "60", "8")
+        MOTE_RV32_INT4_WORD("3", "64", "68", "72", "76", "12")
+                 // clang-format on
+                 "lw t3, 12(a0)\n"
+                 "lw t4, 4(a0)\n"
+                 "lw t5, 8(a0)\n"
+                 "mv t6, s10\n"
+                 "add s10, s10, t3\n"  //
+                 MOTE_RV32_FACTOR("a6") MOTE_RV32_FACTOR("a7") MOTE_RV32_FACTOR("t0")
+                     MOTE_RV32_FACTOR("t1")  //
+                 MOTE_RV32_ADD("a6", "s0", "s4") MOTE_RV32_ADD("a7", "s1", "s5")
+                     MOTE_RV32_ADD("t0", "s2", "s6") MOTE_RV32_ADD("t1", "s3", "s7")  //
+                 MOTE_RV32_END
+                 : "+r"(first)
+                 : [words] "i"(W), [bytes] "i"(kBytes), [run] "i"(4 * kWords)
+                 : MOTE_RV32_REGISTERS);
   }
 };
 
