@@ -51,6 +51,7 @@ void add_piece(std::int64_t* sums, const std::int8_t* rows, const std::int32_t* 
 
 void dot_rows_s8_s32(std::int32_t* out, const std::int8_t* rows, const std::int8_t* x,
                      std::size_t count, std::size_t width) {
+  if (count == 0) return;
   std::size_t i = 0;
   for (; i + kLanes <= width; i += kLanes) {
     dot_piece(out, rows + i, x + i, count, width, i == 0, std::make_index_sequence<kLanes>());
@@ -62,6 +63,7 @@ void dot_rows_s8_s32(std::int32_t* out, const std::int8_t* rows, const std::int8
 
 void add_rows_s8_s64(std::int64_t* sums, const std::int8_t* rows, const std::int32_t* weights,
                      std::size_t count, std::size_t width) {
+  if (count == 0) return;
   std::size_t i = 0;
   for (; i + kLanes <= width; i += kLanes) {
     add_piece(sums + i, rows + i, weights, count, width, std::make_index_sequence<kLanes>());
