@@ -6,10 +6,11 @@
 #
 # LLAMA_CPP_BUILD has bin/llama-bench; LLAMA2C_BUILD has the program `run`, which is best compiled
 # with -O3 -march=native -ffast-math. MODEL_DIR (default ../shared/models) holds
-# stories260K-Q8_0.gguf, stories260K.bin and tok512.bin; the other models have made-up weights, which
-# cost the same time. MOTE names the program (default build/release/host/mote), MAKE_GGUF the one
-# that makes models (default build/release/tests/make_gguf), PAIRS the number of runs of each
-# (default 5), THREADS their threads (default 1).
+# stories260K-Q8_0.gguf, stories260K.bin and tok512.bin; the other models have made-up weights,
+# which cost the same time. MOTE names the program (default build/release/host/mote), MAKE_GGUF the
+# one that makes models (default build/release/tests/make_gguf), PAIRS the number of runs of each
+# (default 5), THREADS their threads (default 1). CLOCK=process counts processor time instead of
+# time, of 8 runs less the start, where others use the machine; it says nothing about threads.
 #
 # Each row is a test: tg, 128 tokens generated; pp, a prompt of 128 tokens. The ratio is the median
 # of the ratios of neighbouring runs. The last rows compare mote's own reading of weights with what
@@ -43,6 +44,7 @@ make_gguf=build/release/tests/make_gguf
 [[ -z ${MAKE_GGUF-} ]] || make_gguf=$(from_caller "$MAKE_GGUF")
 pairs=${PAIRS:-5}
 threads=${THREADS:-1}
+clock=${CLOCK:-wall}
 
 [ -x "$llama_bench" ] || {
   echo "compare: skipped, $llama_bench is absent"
@@ -66,10 +68,29 @@ field() {
   sed -n "s/.*\"$1\": \([0-9.e+-]*\).*/\1/p" <<<"$2" | head -n 1
 }
 
+# process_seconds COMMAND...: processor time of a command
+process_seconds() {
+  local TIMEFORMAT='%U %S'
+  { time "$@" >/dev/null 2>"$dir/log"; } 2>&1 | awk '{ print $1 + $2 }'
+}
+
+# process_rate LESS MORE TOKENS COMMAND...: tokens per second of processor time; TOKENS is by how
+# many more are run by the command with the arguments MORE than with LESS.
+process_rate() {
+  local less more
+  less=$(process_seconds "${@:4}" $1)
+  more=$(process_seconds "${@:4}" $2)
+  awk "BEGIN { print $3 / ($more - $less) }"
+}
+
 # mote_rate IMAGE TEST THREADS: tokens per second
 mote_rate() {
   local options=(-p 0 -n 128)
   [ "$2" = tg ] || options=(-p 128 -n 0)
+  if [ "$clock" = process ] && [ "$3" -eq 1 ]; then
+    process_rate "-r 1" "-r 9" 1024 "$mote" bench -m "$1" "${options[@]}" -b 64
+    return
+  fi
   field tokens_per_second \
     "$("$mote" bench -m "$1" "${options[@]}" -b 64 -r 3 --threads "$3" -o json)"
 }
@@ -78,10 +99,19 @@ mote_rate() {
 llama_rate() {
   local options=(-p 0 -n 128)
   [ "$2" = tg ] || options=(-p 128 -n 0)
+  if [ "$clock" = process ] && [ "$threads" -eq 1 ]; then
+    process_rate "-r 1" "-r 9" 1024 "$llama_bench" -m "$1" "${options[@]}" -t 1
+    return
+  fi
   field avg_ts "$("$llama_bench" -m "$1" "${options[@]}" -r 3 -t "$threads" -o json 2>"$dir/log")"
 }
 
 llama2c_rate() {
+  local options=(-z "$models/tok512.bin" -t 1.0 -s 7 -i "Once upon a time")
+  if [ "$clock" = process ]; then
+    process_rate "-n 50" "-n 450" 400 "$llama2c" "$models/stories260K.bin" "${options[@]}"
+    return
+  fi
   "$llama2c" "$models/stories260K.bin" -z "$models/tok512.bin" -t 0 -n 200 \
     -i "Once upon a time" 2>&1 >"$dir/text" | sed -n 's/^achieved tok\/s: //p'
 }
@@ -150,6 +180,7 @@ compare_shape 15M 1.4 1.0 1.1 288 768 6 6 6 32000 1024
 compare_shape 42M 1.15 - 1.1 512 1376 8 8 8 32000 1024
 compare_shape 110M 1.15 - 1.1 768 2048 12 12 12 32000 1024
 
+[ "$clock" != process ] || exit 0
 for name in 15M 42M 110M; do
   row "$name tg, two threads to one" 1.8 "mote_rate $dir/$name-int8.mote tg 1" \
     "mote_rate $dir/$name-int8.mote tg 2"
