@@ -15,6 +15,7 @@
 #include "support/mapped_file.hpp"
 #include "support/program.hpp"
 #include "support/random.hpp"
+#include "support/slow_build.hpp"
 
 namespace mote::host {
 namespace {
@@ -185,10 +186,12 @@ class SpmEncode : public testing::Test {
     const std::vector<std::string> expected = reference_ids(lines);
     ASSERT_GE(lines.size(), kLeastLines);
     ASSERT_EQ(expected.size(), lines.size());
-    for (std::size_t i = 0; i < lines.size(); ++i) {
+    // Sanitizers see what they look for in a part of them.
+    const std::size_t step = test::kIsSlowBuild ? 7 : 1;
+    for (std::size_t i = 0; i < lines.size(); i += step) {
       ASSERT_EQ(ids_of(tokenizer, lines[i]), expected[i]) << "line " << i << ": " << lines[i];
     }
-    RecordProperty("lines", static_cast<int>(lines.size()));
+    RecordProperty("lines", static_cast<int>(lines.size() / step));
   }
 
  private:
