@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention of each instruction set gives the bits of the reference: outputs, weights and unit.
+// Attention of each instruction set gives the bits of the reference: outputs and their unit.
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -81,7 +81,6 @@ Heads draw_heads(Random& random, Draw draw, std::size_t head_size,
 
 struct Result {
   std::vector<std::int64_t> values;
-  std::vector<std::uint32_t> weights;
   std::uint32_t mantissa = 0;
   int exponent = 0;
 
@@ -92,9 +91,9 @@ template <typename Attend>
 Result run(const Heads& h, Attend attend) {
   Result result;
   result.values.assign(h.head_size, -1);
-  result.weights.assign(h.positions, 0xdeadbeefU);
+  std::vector<std::uint32_t> scratch(h.positions, 0xdeadbeefU);
   WideVector wide = {result.values, {}};
-  attend(wide, result.weights, h.segments, h.queries,
+  attend(wide, scratch, h.segments, h.queries,
          attention_scale(static_cast<std::uint32_t>(h.head_size)));
   result.mantissa = wide.unit.mantissa;
   result.exponent = wide.unit.exponent;
