@@ -6,8 +6,10 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "calibrate/calibrated_convert.hpp"
 #include "chat/chat_template.hpp"
 #include "chat/template_files.hpp"
 #include "cli/commands.hpp"
@@ -15,6 +17,7 @@
 #include "convert/convert_report.hpp"
 #include "convert/open_vocabulary.hpp"
 #include "support/error.hpp"
+#include "support/mapped_file.hpp"
 #include "support/progress.hpp"
 
 namespace mote::host {
@@ -29,6 +32,10 @@ struct ConvertArguments {
   std::uint32_t window = 0;  // 0: layers stay causal
   std::uint32_t sinks = 0;
   std::vector<std::uint32_t> window_layers;  // empty: all
+  std::string text;                          // of calibration; empty: plain rounding
+  std::uint64_t budget_bytes = 0;            // 0: not given; of mixed weights, as the next
+  double budget_bits = 0;
+  std::uint32_t passes = CalibrationOptions{}.passes;
   bool json = false;
   bool quiet = false;
 };
@@ -42,7 +49,7 @@ void complete_arguments(ConvertArguments& arguments) {
   }
   if (arguments.options.name.empty()) arguments.options.name = source.stem().string();
   arguments.options.weights = arguments.weights == "int4" ? WeightFormat::int4 : WeightFormat::int8;
-  for (const std::string& input : {arguments.source, arguments.tokenizer}) {
+  for (const std::string& input : {arguments.source, arguments.tokenizer, arguments.text}) {
     std::error_code ignored;  // a file that is not there is no input
     if (std::filesystem::equivalent(input, arguments.output, ignored)) {
       throw Error(fmt::format("{}: the output would replace an input", arguments.output));
@@ -89,25 +96,97 @@ void add_chat_template(ConvertOptions& options, const std::string& source) {
   if (*format == ChatTemplate::chatml) options.chat_system = default_system_prompt(jinja);
 }
 
+/// Each stage of a calibration has a bar of its own.
+class StageProgress {
+ public:
+  explicit StageProgress(bool enabled) : enabled_(enabled) {}
+
+  void update(std::string_view stage, std::uint64_t done, std::uint64_t total) {
+    if (stage != stage_) {
+      stage_ = stage;
+      bar_ = std::make_unique<Progress>(stage_, enabled_);
+    }
+    bar_->update(done, total);
+  }
+
+ private:
+  bool enabled_;
+  std::string stage_;
+  std::unique_ptr<Progress> bar_;
+};
+
+/// Refuses options of calibration that say nothing without one another.
+void check_calibration(const ConvertArguments& arguments) {
+  const bool is_mixed = arguments.weights == "mixed";
+  const bool has_budget = arguments.budget_bytes != 0 || arguments.budget_bits != 0;
+  if (!arguments.text.empty() && arguments.weights == "int8") {
+    throw Error("--calibrate is for --weights int4 and mixed; int8 is exact enough without");
+  }
+  if (is_mixed && arguments.text.empty()) throw Error("--weights mixed needs --calibrate TEXT");
+  if (is_mixed && !has_budget) throw Error("--weights mixed needs --budget or --bits");
+  if (!is_mixed && has_budget) throw Error("--budget and --bits need --weights mixed");
+}
+
+ConvertReport convert(const ConvertArguments& arguments, const Checkpoint& checkpoint,
+                      const Vocabulary& vocabulary) {
+  StageProgress progress(!arguments.quiet);
+  if (arguments.text.empty()) {
+    return convert_checkpoint(
+        arguments.output, checkpoint, vocabulary, arguments.options,
+        [&](std::uint64_t done, std::uint64_t total) { progress.update("convert", done, total); });
+  }
+  const MappedFile text(arguments.text);
+  CalibrationOptions calibration;
+  calibration.text = {reinterpret_cast<const char*>(text.bytes().data()), text.bytes().size()};
+  calibration.text_name = arguments.text;
+  calibration.passes = arguments.passes;
+  if (arguments.weights == "mixed") calibration.budget.emplace();
+  if (arguments.budget_bytes != 0) calibration.budget->image_bytes = arguments.budget_bytes;
+  if (arguments.budget_bits != 0) calibration.budget->bits_per_weight = arguments.budget_bits;
+  return convert_calibrated(arguments.output, checkpoint, vocabulary, arguments.options,
+                            calibration,
+                            [&](std::string_view stage, std::uint64_t done, std::uint64_t total) {
+                              progress.update(stage, done, total);
+                            });
+}
+
 void run_convert(ConvertArguments arguments) {
+  check_calibration(arguments);
   complete_arguments(arguments);
   const std::unique_ptr<Checkpoint> checkpoint = open_checkpoint(arguments.source);
   add_windows(arguments, checkpoint->shape());
   add_chat_template(arguments.options, arguments.source);
   const Vocabulary vocabulary =
       open_vocabulary(arguments.source, arguments.tokenizer, checkpoint->shape().vocab_size);
-  ConvertReport report;
-  {
-    Progress progress("convert", !arguments.quiet);
-    report = convert_checkpoint(
-        arguments.output, *checkpoint, vocabulary, arguments.options,
-        [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); });
-  }
+  const ConvertReport report = convert(arguments, *checkpoint, vocabulary);
   if (arguments.json) {
     fmt::print("{}", format_convert_json(report, arguments.output));
   } else if (!arguments.quiet) {
     fmt::print("{}: {}\n{}", arguments.output, checkpoint->format(), format_convert_table(report));
   }
+}
+
+void add_calibration_options(CLI::App& command, ConvertArguments& arguments) {
+  command
+      .add_option("--calibrate", arguments.text,
+                  "Round int4 so that this text keeps its probabilities; 100 KB of what the model "
+                  "is for are enough")
+      ->type_name("TEXT");
+  command
+      .add_option("--passes", arguments.passes,
+                  "How often calibration reads the text to tune what is rounded; 0 spares memory "
+                  "and time")
+      ->check(CLI::Range(0U, 1000U))
+      ->capture_default_str();
+  CLI::Option* bytes =
+      command.add_option("--budget", arguments.budget_bytes,
+                         "Mixed weights: bytes of the image at the most (300KiB, 1MB)");
+  bytes->transform(CLI::AsSizeValue(true))->type_name("BYTES");
+  command
+      .add_option("--bits", arguments.budget_bits,
+                  "Mixed weights: bits a weight at the most, scales and all counted")
+      ->check(CLI::Range(1.0, 16.0))
+      ->excludes(bytes);
 }
 
 void add_window_options(CLI::App& command, ConvertArguments& arguments) {
@@ -147,9 +226,12 @@ void add_convert_command(CLI::App& app) {
                       "tokenizer.model, a tokenizer.json or a "
                       "GGUF file (default: that of SRC)");
   command->add_option("-o,--output", arguments->output, "Image to write (default: SRC with .mote)");
-  command->add_option("--weights", arguments->weights, "int8: exact enough; int4: half the size")
-      ->check(CLI::IsMember({"int8", "int4"}))
+  command
+      ->add_option("--weights", arguments->weights,
+                   "int8: exact enough; int4: half the size; mixed: int8 where int4 costs most")
+      ->check(CLI::IsMember({"int8", "int4", "mixed"}))
       ->capture_default_str();
+  add_calibration_options(*command, *arguments);
   command->add_option("--block", arguments->options.block, "Lanes of a block of activations")
       ->check(CLI::IsMember({16, 32, 64}))
       ->capture_default_str();
@@ -167,7 +249,9 @@ void add_convert_command(CLI::App& app) {
       "  mote convert stories260K.bin --tokenizer tok512.bin -o "
       "stories.mote --license MIT\n"
       "  mote convert stories260K.bin --tokenizer tok512.bin "
-      "--window 256 --sinks 4");
+      "--window 256 --sinks 4\n"
+      "  mote convert model.gguf --weights int4 --calibrate stories.txt\n"
+      "  mote convert model.gguf --weights mixed --budget 600KiB --calibrate stories.txt");
   command->callback([arguments] { run_convert(*arguments); });
 }
 

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -12,49 +11,11 @@
 #include "convert/matrix_section.hpp"
 #include "convert/model_sections.hpp"
 #include "convert/section_plan.hpp"
+#include "convert/tensor_source.hpp"
 #include "support/error.hpp"
 
 namespace mote::host {
 namespace {
-
-/// The norm whose gains the columns of a tensor take in (SPEC.md, "Gains and
-/// frequencies").
-std::optional<TensorName> norm_before(TensorName tensor) {
-  switch (tensor) {
-    case TensorName::wq:
-    case TensorName::wk:
-    case TensorName::wv:
-      return TensorName::attention_norm;
-    case TensorName::w_gate:
-    case TensorName::w_up:
-      return TensorName::ffn_norm;
-    default:
-      return std::nullopt;
-  }
-}
-
-/// (columns), empty where the tensor follows no norm.
-std::vector<float> read_gains(const Checkpoint& checkpoint, const PlannedSection& planned) {
-  const std::optional<TensorName> norm = norm_before(planned.tensor);
-  if (!norm) return {};
-  std::vector<float> gains(planned.section.columns);
-  checkpoint.read_row(gains, *norm, planned.tensor_layer, 0);
-  return gains;
-}
-
-TensorSource make_source(const Checkpoint& checkpoint, const PlannedSection& planned) {
-  TensorSource source;
-  source.label = tensor_label(planned.tensor, planned.tensor_layer);
-  const TensorExtent extent = tensor_extent(checkpoint.shape(), planned.tensor);
-  source.rows = static_cast<std::uint32_t>(extent.rows);
-  source.columns = static_cast<std::uint32_t>(extent.columns);
-  source.read_row = [&checkpoint, &planned, gains = read_gains(checkpoint, planned)](
-                        std::span<float> out, std::uint32_t row) {
-    checkpoint.read_row(out, planned.tensor, planned.tensor_layer, row);
-    for (std::size_t i = 0; i < gains.size(); ++i) out[i] *= gains[i];
-  };
-  return source;
-}
 
 TensorReport make_report(const PlannedSection& planned, const RoundingError& error) {
   TensorReport report;
@@ -99,6 +60,15 @@ EncodedTensor encode_tensor(const TensorSource& source, const PlannedSection& pl
   return encode_matrix(source, section.format, section.block, [&] { counter.count_row(); });
 }
 
+/// The tensor rounded here, or as the options bring it.
+EncodedTensor take_tensor(const Checkpoint& checkpoint, const PlannedSection& planned,
+                          const ModelConfig& config, const ConvertOptions& options,
+                          RowCounter& counter) {
+  const auto ready = options.rounded.find({planned.section.kind, planned.section.layer});
+  if (ready != options.rounded.end()) return ready->second.encoded;
+  return encode_tensor(make_source(checkpoint, planned), planned, config, counter);
+}
+
 }  // namespace
 
 ConvertReport convert_checkpoint(const std::string& out_path, const Checkpoint& checkpoint,
@@ -122,8 +92,7 @@ ConvertReport convert_checkpoint(const std::string& out_path, const Checkpoint& 
       writer.write(planned.bytes);
       continue;
     }
-    const EncodedTensor encoded =
-        encode_tensor(make_source(checkpoint, planned), planned, config, counter);
+    const EncodedTensor encoded = take_tensor(checkpoint, planned, config, options, counter);
     writer.write(encoded.bytes, encoded.exponent);
     checkpoint.release_pages();
     report.tensors.push_back(make_report(planned, encoded.error));

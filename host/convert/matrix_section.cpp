@@ -7,7 +7,6 @@
 #include <cmath>
 #include <utility>
 
-#include "convert/quantize.hpp"
 #include "support/error.hpp"
 #include "support/little_endian.hpp"
 
@@ -27,27 +26,18 @@ void read_finite_row(std::vector<float>& out, const TensorSource& source, std::u
                           fault - out.begin(), *fault));
 }
 
-double largest_magnitude(const TensorSource& source) {
-  std::vector<float> weights(source.columns);
-  float largest = 0;
-  for (std::uint32_t row = 0; row < source.rows; ++row) {
-    read_finite_row(weights, source, row);
-    for (const float weight : weights) largest = std::max(largest, std::fabs(weight));
-  }
-  return largest;
-}
-
 /// Puts the values of one row into `out` (zeros so far), padded to whole blocks.
-void pack_int8(std::span<std::uint8_t> out, const QuantizedRow& row) {
-  std::transform(row.values.begin(), row.values.end(), out.begin(),
+void pack_int8(std::span<std::uint8_t> out, std::span<const std::int8_t> values) {
+  std::transform(values.begin(), values.end(), out.begin(),
                  [](std::int8_t value) { return static_cast<std::uint8_t>(value); });
 }
 
 /// As above with two lanes a byte: those half a block apart, so that a kernel unpacks whole
 /// vectors.
-void pack_int4(std::span<std::uint8_t> out, const QuantizedRow& row, std::uint32_t block) {
+void pack_int4(std::span<std::uint8_t> out, std::span<const std::int8_t> values,
+               std::uint32_t block) {
   const auto stored = [&](std::size_t lane) {
-    const int value = lane < row.values.size() ? row.values[lane] : 0;
+    const int value = lane < values.size() ? values[lane] : 0;
     return static_cast<unsigned>(value - kInt4Low);
   };
   const std::size_t half = block / 2;
@@ -56,64 +46,6 @@ void pack_int4(std::span<std::uint8_t> out, const QuantizedRow& row, std::uint32
     out[i] = static_cast<std::uint8_t>(stored(lane) | stored(lane + half) << 4);
   }
 }
-
-/// Takes rows in order and keeps them at their places in the section.
-class MatrixEncoder {
- public:
-  MatrixEncoder(const TensorSource& source, WeightFormat format, std::uint32_t block, int exponent)
-      : layout_(matrix_layout(source.rows, source.columns, block, format)),
-        blocks_((source.columns + block - 1) / block),
-        block_(block),
-        format_(format),
-        exponent_(exponent) {
-    result_.bytes.resize(layout_.bytes);
-    scales_.reserve(source.rows);
-  }
-
-  void add(std::span<const float> weights) {
-    if (format_ == WeightFormat::int4) {
-      quantize_row_int4(row_, weights, block_, exponent_);
-    } else {
-      quantize_row_int8(row_, weights, exponent_);
-    }
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-      result_.error.add(weights[i], dequantize(row_, i, block_, exponent_));
-    }
-    store(scales_.size());
-    scales_.push_back(row_.scale);
-  }
-
-  EncodedTensor finish() {
-    result_.exponent = normalize_scales(scales_, exponent_);
-    for (std::size_t row = 0; row < scales_.size(); ++row) {
-      store_u16(result_.bytes.data() + 2 * row, scales_[row].bits);
-    }
-    return std::move(result_);
-  }
-
- private:
-  void store(std::size_t row) {
-    const std::span bytes(result_.bytes);
-    const std::size_t row_bytes = std::size_t{blocks_} * block_;
-    if (format_ == WeightFormat::int8) {
-      pack_int8(bytes.subspan(layout_.weights_offset + row * row_bytes, row_bytes), row_);
-      return;
-    }
-    std::copy(row_.factors.begin(), row_.factors.end(),
-              bytes.subspan(layout_.factors_offset + row * blocks_).begin());
-    pack_int4(bytes.subspan(layout_.weights_offset + row * row_bytes / 2, row_bytes / 2), row_,
-              block_);
-  }
-
-  MatrixLayout layout_;
-  std::uint32_t blocks_;  // in a row
-  std::uint32_t block_;
-  WeightFormat format_;
-  int exponent_;
-  std::vector<Scale16> scales_;  // of the rows so far, in units of 2^exponent_
-  QuantizedRow row_;
-  EncodedTensor result_;
-};
 
 /// The exponent that brings `largest` to [2^14, 2^15) after rounding.
 int choose_gain_exponent(double largest) {
@@ -142,17 +74,80 @@ double RoundingError::relative_rms() const {
   return squared_weights > 0 ? std::sqrt(squared_error / squared_weights) : 0;
 }
 
+float largest_magnitude(const TensorSource& source) {
+  std::vector<float> weights(source.columns);
+  float largest = 0;
+  for (std::uint32_t row = 0; row < source.rows; ++row) {
+    read_finite_row(weights, source, row);
+    for (const float weight : weights) largest = std::max(largest, std::fabs(weight));
+  }
+  return largest;
+}
+
+void pack_row(std::span<std::uint8_t> out, std::span<const std::int8_t> values, WeightFormat format,
+              std::uint32_t block) {
+  return format == WeightFormat::int4 ? pack_int4(out, values, block) : pack_int8(out, values);
+}
+
+MatrixPacker::MatrixPacker(std::uint32_t rows, std::uint32_t columns, WeightFormat format,
+                           std::uint32_t block, int exponent)
+    : layout_(matrix_layout(rows, columns, block, format)),
+      blocks_((columns + block - 1) / block),
+      block_(block),
+      format_(format),
+      exponent_(exponent) {
+  result_.bytes.resize(layout_.bytes);
+  scales_.reserve(rows);
+}
+
+void MatrixPacker::add(const QuantizedRow& row, std::span<const float> weights) {
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    result_.error.add(weights[i], dequantize(row, i, block_, exponent_));
+  }
+  store(row);
+  scales_.push_back(row.scale);
+}
+
+EncodedTensor MatrixPacker::finish() {
+  result_.exponent = normalize_scales(scales_, exponent_);
+  for (std::size_t row = 0; row < scales_.size(); ++row) {
+    store_u16(result_.bytes.data() + 2 * row, scales_[row].bits);
+  }
+  return std::move(result_);
+}
+
+void MatrixPacker::store(const QuantizedRow& row) {
+  const std::size_t index = scales_.size();
+  const std::span bytes(result_.bytes);
+  const std::size_t row_bytes = std::size_t{blocks_} * block_;
+  if (format_ == WeightFormat::int8) {
+    pack_row(bytes.subspan(layout_.weights_offset + index * row_bytes, row_bytes), row.values,
+             format_, block_);
+    return;
+  }
+  std::copy(row.factors.begin(), row.factors.end(),
+            bytes.subspan(layout_.factors_offset + index * blocks_).begin());
+  pack_row(bytes.subspan(layout_.weights_offset + index * row_bytes / 2, row_bytes / 2), row.values,
+           format_, block_);
+}
+
 EncodedTensor encode_matrix(const TensorSource& source, WeightFormat format, std::uint32_t block,
                             const std::function<void()>& row_done) {
   const int exponent = choose_scale_exponent(largest_magnitude(source), format);
-  MatrixEncoder encoder(source, format, block, exponent);
+  MatrixPacker packer(source.rows, source.columns, format, block, exponent);
   std::vector<float> weights(source.columns);
+  QuantizedRow rounded;
   for (std::uint32_t row = 0; row < source.rows; ++row) {
     source.read_row(weights, row);
-    encoder.add(weights);
+    if (format == WeightFormat::int4) {
+      quantize_row_int4(rounded, weights, block, exponent);
+    } else {
+      quantize_row_int8(rounded, weights, exponent);
+    }
+    packer.add(rounded, weights);
     if (row_done) row_done();
   }
-  return encoder.finish();
+  return packer.finish();
 }
 
 EncodedTensor encode_gains(const TensorSource& source) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "convert/quantize.hpp"
 #include "mote/image.hpp"
 
 namespace mote::host {
@@ -39,6 +40,39 @@ struct EncodedTensor {
   int exponent = 0;
   RoundingError error;
 };
+
+/// Packs the values of one row as the image has them.
+///   out (bytes of a row in whole blocks) zeros before, values (columns)
+void pack_row(std::span<std::uint8_t> out, std::span<const std::int8_t> values, WeightFormat format,
+              std::uint32_t block);
+
+/// Takes the rounded rows of a matrix in order and keeps them at their places in its section.
+class MatrixPacker {
+ public:
+  /// `exponent` is the unit of the rows' scales.
+  MatrixPacker(std::uint32_t rows, std::uint32_t columns, WeightFormat format, std::uint32_t block,
+               int exponent);
+
+  /// `weights` (columns) are those that `row` stands for; the error counts against them.
+  void add(const QuantizedRow& row, std::span<const float> weights);
+  /// Call after the last row.
+  EncodedTensor finish();
+
+ private:
+  void store(const QuantizedRow& row);
+
+  MatrixLayout layout_;
+  std::uint32_t blocks_;  // in a row
+  std::uint32_t block_;
+  WeightFormat format_;
+  int exponent_;
+  std::vector<Scale16> scales_;  // of the rows so far, in units of 2^exponent_
+  EncodedTensor result_;
+};
+
+/// The largest magnitude of a tensor. Throws `Error` that names the tensor and the row where a
+/// weight is not finite.
+float largest_magnitude(const TensorSource& source);
 
 /// Rounds a matrix to `format` in blocks of `block` lanes; `row_done` is called after each row.
 /// Throws `Error` that names the tensor and the row where a weight is not finite.

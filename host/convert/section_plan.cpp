@@ -104,9 +104,10 @@ class Planner {
       const std::uint32_t block =
           entry.tensor == TensorName::wo ? config_.head_block() : config_.block;
       section.rows = static_cast<std::uint32_t>(extent.rows);
-      section.format = options_.weights;
+      const auto format = options_.formats.find({section.kind, section.layer});
+      section.format = format != options_.formats.end() ? format->second : options_.weights;
       section.block = static_cast<std::uint8_t>(block);
-      set_bytes(planned, matrix_layout(extent.rows, extent.columns, block, options_.weights).bytes);
+      set_bytes(planned, matrix_layout(extent.rows, extent.columns, block, section.format).bytes);
     }
     sections_.push_back(std::move(planned));
   }
