@@ -105,5 +105,5 @@ list(APPEND MOTE_SOURCES ${MOTE_HEAD_ROWS})
 
 # The sets of devices multiply matrices, and leave the rest to the reference.
 if(NOT MOTE_KERNELS STREQUAL "x86")
-  list(APPEND MOTE_SOURCES attention/attend_portable.cpp kernels/lanes_portable.cpp)
+  list(APPEND MOTE_SOURCES kernels/activation_portable.cpp)
 endif()

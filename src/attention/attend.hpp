@@ -28,6 +28,8 @@ Multiplier reciprocal(std::uint64_t value, int exponent);
 /// log2(e) / sqrt(head_size): turns a dot product of query and key into a base-2 score.
 Multiplier attention_scale(std::uint32_t head_size);
 
+namespace ref {
+
 /// softmax(q k^T * score_scale) v over the positions of all segments, at least one. Every position
 /// adds an exact integer that depends on nothing but itself and two maxima over all positions, so
 /// neither the order nor the division into segments can change a bit.
@@ -38,14 +40,16 @@ void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
                      Multiplier score_scale);
 
-namespace ref {
+}  // namespace ref
 
-/// The same, and normative: the bits that every form of it must give.
+/// The same bits, by the kernels that run on this computer, or else by the reference.
+#ifdef MOTE_CHOOSES_KERNELS
 void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
                      Multiplier score_scale);
-
-}  // namespace ref
+#else
+using ref::attend_segments;
+#endif
 
 /// The same with one query for all segments.
 inline void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,

@@ -9,6 +9,8 @@
 
 namespace mote {
 
+namespace ref {
+
 /// Rounds lanes of real value `in[i] * unit.mantissa * 2^unit.exponent` to int8 with one scale:
 /// the smallest scale S that is not below max |in| / 127 (to 24 bits), and out[i] = in[i] / S
 /// rounded half up, within 1/2 + 2^-10 steps and within -127 to 127. All zero where `in` is. The
@@ -21,13 +23,16 @@ Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in
 /// The same for lanes of 32 bits, in less time where registers have so many.
 Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit);
 
-namespace ref {
+}  // namespace ref
 
-/// The same, and normative: the bits that every form of them must give.
+/// The same bits, by the kernels that run on this computer, or else by the reference.
+#ifdef MOTE_CHOOSES_KERNELS
 Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in, Multiplier unit);
 Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit);
-
-}  // namespace ref
+#else
+using ref::quantize_block_s32_s8;
+using ref::quantize_block_s64_s8;
+#endif
 
 /// What all lanes of a block have in common: out = lane / 2^drop * ratio / 2^shift, each division
 /// rounded half up, the last one clipped.
