@@ -185,7 +185,7 @@ void add_calibration_options(CLI::App& command, ConvertArguments& arguments) {
   command
       .add_option("--bits", arguments.budget_bits,
                   "Mixed weights: bits a weight at the most, scales and all counted")
-      ->check(CLI::Range(1.0, 16.0))
+      ->check(CLI::Range(1.0, 256.0))
       ->excludes(bytes);
 }
 
