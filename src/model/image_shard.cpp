@@ -37,9 +37,9 @@ bool is_valid_slice(const Slice& slice, const ModelConfig& config) {
   return is_valid_head_set(slice.heads, config.n_heads) &&
          lies_within(slice.residual_blocks, whole.residual_blocks.count) &&
          lies_within(slice.vocabulary, whole.vocabulary.count) &&
-         std::all_of(
-             slice.hidden_by_layer.begin(), slice.hidden_by_layer.end(),
-             [&](const Range& range) { return lies_within(range, whole.hidden_blocks.count); });
+         std::ranges::all_of(slice.hidden_by_layer, [&](const Range& range) {
+           return lies_within(range, whole.hidden_blocks.count);
+         });
 }
 
 /// The fields that do not depend on the model's shape; the chips' weights are `chips` long.

@@ -112,8 +112,8 @@ bool has_valid_attention(std::span<const std::uint8_t> section, std::uint32_t kv
   }
   // A causal layer has no section.
   if (!is_linear || attention.window != 0 || attention.sinks != 0) return false;
-  return std::all_of(attention.decays, attention.decays + decays,
-                     [](std::uint32_t decay) { return decay >= 1 && decay <= (1U << 16); });
+  return std::ranges::all_of(attention.decays, attention.decays + decays,
+                             [](std::uint32_t decay) { return decay >= 1 && decay <= (1U << 16); });
 }
 
 // Config, metadata, tokenizer, rope_frequencies, token_embedding and final_norm; the matrices.

@@ -11,7 +11,7 @@
 namespace mote {
 
 inline bool is_zero(std::span<const std::uint8_t> bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+  return std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
 }
 
 /// One row of the section table at `bytes`, 32 long.

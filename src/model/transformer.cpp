@@ -189,9 +189,8 @@ LayerAttention Transformer::layer_attention(std::uint32_t layer) {
 
 Status Transformer::decode(std::span<const std::uint32_t> tokens) {
   if (tokens.size() > position_limit_ - position_) return Status::context_full;
-  const bool known = std::all_of(tokens.begin(), tokens.end(), [this](std::uint32_t token) {
-    return token < config().vocab_size;
-  });
+  const bool known = std::ranges::all_of(
+      tokens, [this](std::uint32_t token) { return token < config().vocab_size; });
   if (!known) return Status::token_out_of_range;
   while (!tokens.empty()) {
     const std::size_t count = std::min<std::size_t>(tokens.size(), run_.batch);
