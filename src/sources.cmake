@@ -75,7 +75,7 @@ set(MOTE_FIRMWARE_SOURCES
 set(MOTE_KERNELS_portable kernels/matvec_portable.cpp)
 set(MOTE_KERNELS_armv6m kernels/matvec_armv6m.cpp)
 set(MOTE_KERNELS_armv7em kernels/matvec_armv7em.cpp)
-set(MOTE_KERNELS_mve kernels/matvec_mve.cpp)
+set(MOTE_KERNELS_mve kernels/matvec_mve.cpp kernels/matvec_mve_rows.cpp)
 set(MOTE_KERNELS_rv32 kernels/matvec_rv32.cpp)
 # Of a computer: all that it may turn out to have. Which of them run is chosen at start, by the host
 # (host/kernels/), so that this set has no file that defines the functions themselves.
@@ -102,8 +102,3 @@ if(MOTE_KERNELS MATCHES "^(armv6m|armv7em|rv32)$")
   set(MOTE_HEAD_ROWS kernels/head_rows_scalar.cpp)
 endif()
 list(APPEND MOTE_SOURCES ${MOTE_HEAD_ROWS})
-
-# The sets of devices multiply matrices, and leave the rest to the reference.
-if(NOT MOTE_KERNELS STREQUAL "x86")
-  list(APPEND MOTE_SOURCES kernels/activation_portable.cpp)
-endif()

@@ -29,16 +29,11 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512vbmi");
 }
 
-void swiglu_one_by_one(std::int64_t* out, const std::int32_t* gate, const std::int32_t* up,
-                       std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = swiglu_q36(gate[i], up[i]);
-}
-
 constexpr std::array kSets = {
     KernelSet{"reference", runs_anywhere, ref::matvec_s8_s32, ref::attend_segments,
-              ref::quantize_block_s64_s8, ref::quantize_block_s32_s8, swiglu_one_by_one},
+              ref::quantize_block_s64_s8, ref::quantize_block_s32_s8, ref::swiglu_lanes},
     KernelSet{"avx2", has_avx2, avx2::matvec_s8_s32, ref::attend_segments,
-              ref::quantize_block_s64_s8, ref::quantize_block_s32_s8, swiglu_one_by_one},
+              ref::quantize_block_s64_s8, ref::quantize_block_s32_s8, ref::swiglu_lanes},
     KernelSet{"avx512", has_avx512, avx512::matvec_s8_s32, avx512::attend_segments,
               avx512::quantize_block_s64_s8, avx512::quantize_block_s32_s8, avx512::swiglu_lanes},
 };

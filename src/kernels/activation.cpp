@@ -34,4 +34,9 @@ std::int64_t swiglu_q36(std::int32_t gate, std::int32_t up) {
   return std::int64_t{silu_q16_q20(gate)} * up;
 }
 
+void ref::swiglu_lanes(std::int64_t* out, const std::int32_t* gate, const std::int32_t* up,
+                       std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = swiglu_q36(gate[i], up[i]);
+}
+
 }  // namespace mote

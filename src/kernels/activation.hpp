@@ -22,9 +22,21 @@ std::int32_t silu_q16_q20(std::int32_t x);
 /// silu(gate) * up in Q36, below 2^62. // gate, up Q16
 std::int64_t swiglu_q36(std::int32_t gate, std::int32_t up);
 
+namespace ref {
+
 /// out[i] = swiglu_q36(gate[i], up[i]).
 ///   out (count) Q36; gate, up (count) Q16
 void swiglu_lanes(std::int64_t* out, const std::int32_t* gate, const std::int32_t* up,
                   std::size_t count);
+
+}  // namespace ref
+
+/// The same bits, by the kernels that run on this computer, or else by the reference.
+#ifdef MOTE_CHOOSES_KERNELS
+void swiglu_lanes(std::int64_t* out, const std::int32_t* gate, const std::int32_t* up,
+                  std::size_t count);
+#else
+using ref::swiglu_lanes;
+#endif
 
 }  // namespace mote
