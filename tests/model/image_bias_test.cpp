@@ -8,15 +8,14 @@
 #include <functional>
 #include <vector>
 
-#include "convert/image_writer.hpp"
 #include "model/image_validate.hpp"
 #include "support/damaged_image.hpp"
 #include "support/image_factory.hpp"
+#include "support/image_parts.hpp"
 #include "support/mixed_models.hpp"
 #include "support/running_model.hpp"
 #include "support/shard_factory.hpp"
 #include "support/sliced_model.hpp"
-#include "support/temporary_file.hpp"
 
 namespace mote {
 namespace {
@@ -24,6 +23,9 @@ namespace {
 using test::AlignedBytes;
 using test::Bytes;
 using test::OpenImage;
+using test::parts_of;
+using test::write_parts;
+using Part = test::ImagePart;
 
 constexpr SectionKind kBiases[] = {SectionKind::bq, SectionKind::bk, SectionKind::bv,
                                    SectionKind::bo};
@@ -42,38 +44,6 @@ const Bytes& good_image() {
   return kGood;
 }
 
-struct Part {
-  Section section;
-  Bytes bytes;
-};
-
-std::vector<Part> parts_of(const Bytes& image) {
-  const OpenImage opened(image);
-  std::vector<Part> parts;
-  for (std::uint32_t i = 0; i < opened->section_count(); ++i) {
-    const Section section = opened->section(i);
-    const auto bytes = opened->section_bytes(section.kind, section.layer);
-    parts.push_back({section, {bytes.begin(), bytes.end()}});
-  }
-  return parts;
-}
-
-Bytes write_parts(std::vector<Part> parts) {
-  std::ranges::stable_sort(parts, {}, [](const Part& part) {
-    return std::uint32_t{part.section.layer} << 16 | static_cast<std::uint32_t>(part.section.kind);
-  });
-  const host::TemporaryFile file("mote-test");
-  std::vector<Section> sections;
-  for (const Part& part : parts) {
-    sections.push_back(part.section);
-    sections.back().bytes = static_cast<std::uint32_t>(part.bytes.size());
-  }
-  host::ImageWriter writer(file.path(), sections);
-  for (const Part& part : parts) writer.write(part.bytes, part.section.exponent);
-  writer.finish();
-  return test::read_file(file.path());
-}
-
 Status open(const Bytes& bytes) {
   const AlignedBytes memory(bytes);
   Image image;
@@ -84,11 +54,7 @@ Status open(const Bytes& bytes) {
 Status open_changed(SectionKind kind, std::uint16_t layer, const std::function<void(Part&)>& change,
                     const Bytes& image = good_image()) {
   std::vector<Part> parts = parts_of(image);
-  const auto part = std::ranges::find_if(parts, [&](const Part& one) {
-    return one.section.kind == kind && one.section.layer == layer;
-  });
-  if (part == parts.end()) throw std::runtime_error("no such section");
-  change(*part);
+  change(parts[test::index_of(parts, kind, layer)]);
   return open(write_parts(parts));
 }
 

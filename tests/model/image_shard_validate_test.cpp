@@ -8,12 +8,11 @@
 #include <initializer_list>
 #include <vector>
 
-#include "convert/image_writer.hpp"
 #include "support/damaged_image.hpp"
 #include "support/image_factory.hpp"
+#include "support/image_parts.hpp"
 #include "support/mixed_models.hpp"
 #include "support/shard_factory.hpp"
-#include "support/temporary_file.hpp"
 
 namespace mote {
 namespace {
@@ -22,8 +21,11 @@ using test::AlignedBytes;
 using test::Bytes;
 using test::Cut;
 using test::DamagedImage;
+using test::index_of;
 using test::OpenImage;
+using test::parts_of;
 using test::shard_bytes;
+using Part = test::ImagePart;
 
 constexpr std::uint64_t kShard = 8;
 
@@ -161,41 +163,8 @@ TEST(ImageShardValidate, more_than_64_chips_are_refused) {
   EXPECT_EQ(open_with(1, 65, 1), Status::image_bad_shard);
 }
 
-/// A section as the writer takes it.
-struct Part {
-  Section section;
-  Bytes bytes;
-};
-
-std::vector<Part> parts_of(const Bytes& bytes) {
-  const OpenImage image(bytes);
-  std::vector<Part> parts;
-  for (std::uint32_t i = 0; i < image->section_count(); ++i) {
-    const Section section = image->section(i);
-    const auto contents = image->section_bytes(section.kind, section.layer);
-    parts.push_back({section, {contents.begin(), contents.end()}});
-  }
-  return parts;
-}
-
 Status open_parts(const std::vector<Part>& parts) {
-  const host::TemporaryFile file("mote-test");
-  std::vector<Section> sections;
-  for (const Part& part : parts) {
-    sections.push_back(part.section);
-    sections.back().bytes = static_cast<std::uint32_t>(part.bytes.size());
-  }
-  host::ImageWriter writer(file.path(), sections);
-  for (const Part& part : parts) writer.write(part.bytes, part.section.exponent);
-  writer.finish();
-  return open(test::read_file(file.path()));
-}
-
-std::size_t index_of(const std::vector<Part>& parts, SectionKind kind, std::uint32_t layer) {
-  const auto at = std::ranges::find_if(parts, [&](const Part& part) {
-    return part.section.kind == kind && part.section.layer == layer;
-  });
-  return static_cast<std::size_t>(at - parts.begin());
+  return open(test::write_parts(parts));
 }
 
 TEST(ImageShardValidate, the_section_ends_with_the_last_range) {
