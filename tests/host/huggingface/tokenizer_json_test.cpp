@@ -10,6 +10,7 @@
 
 #include "support/byte_level_model.hpp"
 #include "support/error.hpp"
+#include "support/expect_refusal.hpp"
 
 namespace mote::host {
 namespace {
@@ -70,13 +71,7 @@ struct Example {
   std::uint32_t size = static_cast<std::uint32_t>(texts.texts.size());
 
   void expect_refusal(const std::string& expected) const {
-    try {
-      parse(json, size);
-      ADD_FAILURE() << expected;
-    } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find(expected), std::string::npos) << error.what();
-      EXPECT_EQ(std::string(error.what()).rfind("t.json: ", 0), 0u) << error.what();
-    }
+    test::expect_refusal("t.json", expected, [&] { parse(json, size); });
   }
 };
 
