@@ -2,9 +2,10 @@
 # Runs the fuzz targets of the asan preset (build/asan/fuzz/fuzz_*), each over its kept seeds in
 # fuzz/corpus/<target>. The seeds are only read; what libFuzzer learns goes to build/fuzz.
 #
-# Usage: scripts/fuzz.sh [--seconds N] [TARGET...]
+# Usage: scripts/fuzz.sh [--seconds N | --runs N] [TARGET...]
 #
 #   --seconds N   time for each target; 10 by default. A night's run: --seconds 3600
+#   --runs N      inputs for each target instead, however long they take
 #   TARGET        a name without fuzz_, such as image; all targets by default
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +15,7 @@ fail() {
   exit 1
 }
 
-seconds=10
+limit=-max_total_time=10
 targets=()
 while [ $# -gt 0 ]; do
   case $1 in
@@ -22,10 +23,10 @@ while [ $# -gt 0 ]; do
     sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' scripts/fuzz.sh
     exit 0
     ;;
-  --seconds)
-    seconds=${2-}
+  --seconds | --runs)
     # 0 would mean without end to libFuzzer.
-    [[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "--seconds needs a whole number from 1 up"
+    [[ ${2-} =~ ^[1-9][0-9]*$ ]] || fail "$1 needs a whole number from 1 up"
+    [ "$1" = --runs ] && limit=-runs=$2 || limit=-max_total_time=$2
     shift 2
     ;;
   -*) fail "unknown option $1" ;;
@@ -60,7 +61,7 @@ for target in "${targets[@]}"; do
   # Without seeds a short run would never get past the first check of a format.
   [ -n "$(ls -A "$seeds" 2>/dev/null)" ] || fail "$target has no seeds in $seeds"
   mkdir -p "$learnt"
-  if "$binary" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 \
+  if "$binary" "$limit" -rss_limit_mb=2048 -timeout=10 \
     -artifact_prefix="$findings/$target-" "$learnt" "$seeds" >"$log" 2>&1 &&
     grep -q '^Done [1-9]' "$log"; then
     echo "fuzz $target: $(grep '^Done' "$log")"
