@@ -42,7 +42,7 @@ class KvRows {
   /// `memory` is bytes(rows, head_size) long or longer, and 2-byte aligned.
   KvRows(std::span<std::byte> memory, std::size_t rows, std::uint32_t head_size);
 
-  void store(std::size_t row, QuantizedVector key, QuantizedVector value);
+  void store(std::size_t row, const QuantizedVector& key, const QuantizedVector& value);
 
   std::uint32_t head_size() const { return head_size_; }
   const std::int8_t* keys(std::size_t row) const { return keys_ + row * head_size_; }
@@ -94,13 +94,13 @@ class CausalAttention {
   CausalAttention(const AttentionShape& shape, std::span<std::byte> state);
 
   /// Keeps key and value of one K/V head at `position` < context_length.
-  void store(std::uint32_t position, std::uint32_t kv_head, QuantizedVector key,
-             QuantizedVector value);
+  void store(std::uint32_t position, std::uint32_t kv_head, const QuantizedVector& key,
+             const QuantizedVector& value);
 
   /// out = softmax(q k^T / sqrt(head_size)) v over positions 0 to `position`, all of them stored.
   ///   scratch (scratch_count(shape)) any contents
   void attend(WideVector& out, std::span<std::uint32_t> scratch, std::uint32_t position,
-              std::uint32_t head, QuantizedVector query) const;
+              std::uint32_t head, const QuantizedVector& query) const;
 
   const AttentionShape& shape() const { return shape_; }
 

@@ -91,9 +91,10 @@ struct RunConfig {
   std::uint32_t batch = 1;
   /// Candidates kept for the sampler: its top-k, 1 for greedy; at most the vocabulary.
   std::uint32_t candidates = 1;
-  /// Rows of a matrix that one call of a kernel computes at most, to kMaxRowsPerCall: more take
-  /// more memory, and less time where weights come from afar. 0: a block or a head.
-  std::uint32_t rows_per_call = 0;
+  /// Room for results of a kernel's calls, in rows of each of two matrices, to kMaxRowsPerCall:
+  /// more take more memory, 8 bytes each, and less time where calls or weights are dear. Never less
+  /// than a block or a head.
+  std::uint32_t rows_per_call = 96;
 };
 
 inline constexpr std::uint32_t kMaxBatch = 64;

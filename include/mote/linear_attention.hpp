@@ -65,10 +65,10 @@ class LinearAttention {
 
   /// Adds one token to a K/V head.
   ///   key, value (head_size)
-  void update(std::uint32_t kv_head, QuantizedVector key, QuantizedVector value);
+  void update(std::uint32_t kv_head, const QuantizedVector& key, const QuantizedVector& value);
 
   /// Attention of `query` (head_size) over all tokens so far; zero where there are none.
-  void attend(WideVector& out, std::uint32_t head, QuantizedVector query) const;
+  void attend(WideVector& out, std::uint32_t head, const QuantizedVector& query) const;
 
   const LinearShape& shape() const { return shape_; }
 

@@ -57,8 +57,8 @@ class SlidingWindowAttention {
 
   /// Keeps key and value of one K/V head; they take the place of position - window, if that one is
   /// no sink.
-  void store(std::uint32_t position, std::uint32_t kv_head, QuantizedVector key,
-             QuantizedVector value);
+  void store(std::uint32_t position, std::uint32_t kv_head, const QuantizedVector& key,
+             const QuantizedVector& value);
 
   /// out = softmax(q k^T / sqrt(head_size)) v over the positions of the window and the sinks.
   ///   scratch    (scratch_count(shape)) any contents
@@ -67,10 +67,11 @@ class SlidingWindowAttention {
   ///              turns this one by a position that it was trained on, as if the sinks stood right
   ///              before the window.
   void attend(WideVector& out, std::span<std::uint32_t> scratch, std::uint32_t position,
-              std::uint32_t head, QuantizedVector query, QuantizedVector sink_query) const;
+              std::uint32_t head, const QuantizedVector& query,
+              const QuantizedVector& sink_query) const;
   /// The same query for all positions.
   void attend(WideVector& out, std::span<std::uint32_t> scratch, std::uint32_t position,
-              std::uint32_t head, QuantizedVector query) const {
+              std::uint32_t head, const QuantizedVector& query) const {
     attend(out, scratch, position, head, query, query);
   }
 

@@ -155,9 +155,13 @@ class Transformer {
   void quantize_residual_block(std::uint32_t index, std::uint32_t block,
                                std::span<const std::int32_t> lanes);
   void compute_heads();
-  void store_key_value(LayerAttention& attention, const HeadProjections& weights,
-                       std::uint32_t head, std::uint32_t index);
-  void attend_head(LayerAttention& attention, const HeadProjections& weights, std::uint32_t head,
+  std::uint32_t heads_per_call(std::uint32_t count, std::size_t lanes) const;
+  std::uint32_t held_kv_index(std::uint32_t index) const;
+  void store_keys_values(LayerAttention& attention, const HeadProjections& weights, Range own,
+                         std::uint32_t index);
+  void attend_heads(LayerAttention& attention, const Projection& wq, Range own,
+                    std::uint32_t index);
+  void attend_head(LayerAttention& attention, std::span<std::int32_t> lanes, std::uint32_t head,
                    std::uint32_t index);
   void compute_hidden();
   void add_projection(const Projection& projection, const BlockVectors& input);
@@ -168,16 +172,10 @@ class Transformer {
   ActivationView input_view(std::uint32_t index) const;
   void project(std::span<std::int32_t> out, const Projection& projection, std::uint32_t row,
                std::uint32_t index, int fraction_bits);
-  std::span<std::int32_t> project_head(const Projection& projection, std::uint32_t local_head,
-                                       std::uint32_t index);
   std::span<std::int64_t> widen(std::span<const std::int32_t> lanes);
   Scale16 quantize_lanes(std::int8_t* out, std::span<const std::int32_t> lanes, Multiplier unit);
-  Scale16 quantize_turned(std::int8_t* out, std::span<const std::int32_t> lanes,
-                          std::uint32_t position, Multiplier unit);
-  Scale16 quantize_query(std::int8_t* out, std::span<const std::int32_t> lanes,
-                         const LayerAttention& attention, std::uint32_t position);
-  Scale16 quantize_key(std::int8_t* out, std::span<const std::int32_t> lanes,
-                       const LayerAttention& attention, std::uint32_t position);
+  Scale16 quantize_turned(std::int8_t* out, std::span<std::int32_t> lanes,
+                          const LayerAttention& attention, std::uint32_t position, int drop);
   LayerAttention layer_attention(std::uint32_t layer);
   template <typename Visit>
   void visit_logits(Visit visit);
@@ -202,7 +200,7 @@ class Transformer {
   Multiplier final_factor_;              // of the final norm, at the last position
   std::span<std::uint32_t> scales_;      // (batch, blocks) aligned scales of `taken_`
   std::span<Multiplier> factors_;        // (batch) common factors of `taken_`
-  std::span<std::int32_t> rows_;  // (2, lanes) results of two matrices, or of a head and it turned
+  std::span<std::int32_t> rows_;  // (2, lanes) results of one matrix or two, a copy of a query
   std::span<std::int64_t> wide_;  // (lanes) the same before rounding to int8
   std::span<std::int8_t> head_values_;  // (2, head_size) two queries, or a key and a value
   std::span<std::uint32_t> scores_;     // (positions that a layer attends to at most)

@@ -204,7 +204,7 @@ KvRows::KvRows(std::span<std::byte> memory, std::size_t rows, std::uint32_t head
   value_scales_ = arena.take<Scale16>(rows).data();
 }
 
-void KvRows::store(std::size_t row, QuantizedVector key, QuantizedVector value) {
+void KvRows::store(std::size_t row, const QuantizedVector& key, const QuantizedVector& value) {
   std::copy_n(key.values, head_size_, keys_ + row * head_size_);
   std::copy_n(value.values, head_size_, values_ + row * head_size_);
   key_scales_[row] = key.scale;

@@ -10,15 +10,15 @@ CausalAttention::CausalAttention(const AttentionShape& shape, std::span<std::byt
       score_scale_(attention_scale(shape.head_size)),
       rows_(state, std::size_t{shape.n_kv_heads} * shape.context_length, shape.head_size) {}
 
-void CausalAttention::store(std::uint32_t position, std::uint32_t kv_head, QuantizedVector key,
-                            QuantizedVector value) {
+void CausalAttention::store(std::uint32_t position, std::uint32_t kv_head,
+                            const QuantizedVector& key, const QuantizedVector& value) {
   MOTE_ASSERT(position < shape_.context_length && kv_head < shape_.n_kv_heads);
   rows_.store(std::size_t{kv_head} * shape_.context_length + position, key, value);
 }
 
 void CausalAttention::attend(WideVector& out, std::span<std::uint32_t> scratch,
                              std::uint32_t position, std::uint32_t head,
-                             QuantizedVector query) const {
+                             const QuantizedVector& query) const {
   MOTE_ASSERT(position < shape_.context_length && head < shape_.n_heads);
   MOTE_ASSERT(scratch.size() > position && out.values.size() == shape_.head_size);
   const std::uint32_t kv_head = head / (shape_.n_heads / shape_.n_kv_heads);

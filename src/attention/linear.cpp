@@ -152,7 +152,8 @@ void LinearAttention::reset() {
   std::fill_n(units_, std::size_t{2} * shape_.n_kv_heads, SumUnit{});
 }
 
-void LinearAttention::update(std::uint32_t kv_head, QuantizedVector key, QuantizedVector value) {
+void LinearAttention::update(std::uint32_t kv_head, const QuantizedVector& key,
+                             const QuantizedVector& value) {
   MOTE_ASSERT(kv_head < shape_.n_kv_heads);
   const std::size_t n = shape_.head_size;
   Features features;
@@ -177,7 +178,8 @@ void LinearAttention::update(std::uint32_t kv_head, QuantizedVector key, Quantiz
   add_row(row, features, 1, keys.unit.exponent, n);
 }
 
-void LinearAttention::attend(WideVector& out, std::uint32_t head, QuantizedVector query) const {
+void LinearAttention::attend(WideVector& out, std::uint32_t head,
+                             const QuantizedVector& query) const {
   MOTE_ASSERT(head < shape_.n_heads && out.values.size() == shape_.head_size);
   const std::size_t n = shape_.head_size;
   const std::uint32_t kv_head = head / (shape_.n_heads / shape_.n_kv_heads);

@@ -21,7 +21,7 @@ SlidingWindowAttention::SlidingWindowAttention(const SlidingWindowShape& shape,
 }
 
 void SlidingWindowAttention::store(std::uint32_t position, std::uint32_t kv_head,
-                                   QuantizedVector key, QuantizedVector value) {
+                                   const QuantizedVector& key, const QuantizedVector& value) {
   MOTE_ASSERT(kv_head < shape_.n_kv_heads);
   const std::uint32_t sinks = shape_.sinks;
   const std::uint32_t slot =
@@ -31,7 +31,8 @@ void SlidingWindowAttention::store(std::uint32_t position, std::uint32_t kv_head
 
 void SlidingWindowAttention::attend(WideVector& out, std::span<std::uint32_t> scratch,
                                     std::uint32_t position, std::uint32_t head,
-                                    QuantizedVector query, QuantizedVector sink_query) const {
+                                    const QuantizedVector& query,
+                                    const QuantizedVector& sink_query) const {
   const std::uint32_t count = positions_attended(shape_, position);
   MOTE_ASSERT(head < shape_.n_heads);
   MOTE_ASSERT(scratch.size() >= count && out.values.size() == shape_.head_size);

@@ -68,8 +68,8 @@ void LayerAttention::reset() {
   if (config_.kind == AttentionKind::linear) linear_.reset();
 }
 
-void LayerAttention::store(std::uint32_t position, std::uint32_t kv_head, QuantizedVector key,
-                           QuantizedVector value) {
+void LayerAttention::store(std::uint32_t position, std::uint32_t kv_head,
+                           const QuantizedVector& key, const QuantizedVector& value) {
   switch (config_.kind) {
     case AttentionKind::causal:
       return causal_.store(position, kv_head, key, value);
@@ -81,8 +81,8 @@ void LayerAttention::store(std::uint32_t position, std::uint32_t kv_head, Quanti
 }
 
 void LayerAttention::attend(WideVector& out, std::span<std::uint32_t> scratch,
-                            std::uint32_t position, std::uint32_t head, QuantizedVector query,
-                            QuantizedVector sink_query) {
+                            std::uint32_t position, std::uint32_t head,
+                            const QuantizedVector& query, const QuantizedVector& sink_query) {
   switch (config_.kind) {
     case AttentionKind::causal:
       return causal_.attend(out, scratch, position, head, query);

@@ -33,11 +33,11 @@ class LayerAttention {
 
   /// Before the first position of a text.
   void reset();
-  void store(std::uint32_t position, std::uint32_t kv_head, QuantizedVector key,
-             QuantizedVector value);
+  void store(std::uint32_t position, std::uint32_t kv_head, const QuantizedVector& key,
+             const QuantizedVector& value);
   /// The same as `query` wherever sink_query_position is the position itself: `sink_query`.
   void attend(WideVector& out, std::span<std::uint32_t> scratch, std::uint32_t position,
-              std::uint32_t head, QuantizedVector query, QuantizedVector sink_query);
+              std::uint32_t head, const QuantizedVector& query, const QuantizedVector& sink_query);
 
  private:
   LayerAttentionConfig config_;

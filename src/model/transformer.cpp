@@ -160,18 +160,12 @@ Status Transformer::init(const Image& image, const RunConfig& run, std::span<std
 
 /// Those of the own K/V heads side by side, which in the image they need not be.
 void Transformer::fill_decays() {
-  const std::uint32_t group = config().heads_per_kv_head();
-  const HeadSet& heads = slice_.heads;
-  const std::uint32_t kv_heads = heads.kv_count(group);
+  const std::uint32_t kv_heads = slice_.heads.kv_count(config().heads_per_kv_head());
   for (std::uint32_t layer = 0; layer < config().n_layers; ++layer) {
     const LayerAttentionConfig attention = image_.layer_attention(layer + 1);
     if (attention.decays == nullptr) continue;
     for (std::uint32_t i = 0; i < kv_heads; ++i) {
-      // Any query head of the K/V head leads to its place in the image.
-      const std::uint32_t head = std::max<std::uint32_t>(heads.kv_head(i, group) * group,
-                                                         heads.stride > group ? heads.head(i) : 0);
-      const std::uint32_t held = image_.held().heads.kv_index(head, group);
-      decays_[std::size_t{layer} * kv_heads + i] = attention.decays[held];
+      decays_[std::size_t{layer} * kv_heads + i] = attention.decays[held_kv_index(i)];
     }
   }
 }

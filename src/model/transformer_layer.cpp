@@ -21,7 +21,6 @@ namespace {
 /// Queries, keys and values before they are rounded to int8.
 constexpr Multiplier kProjectionUnit = {kUnitMultiplier.mantissa,
                                         kUnitMultiplier.exponent - kProjectionFractionBits};
-constexpr std::uint32_t kLogitRows = 32;
 
 /// Lanes of `block` that exist among `lanes` lanes.
 std::uint32_t block_lanes(std::uint32_t block, std::uint32_t width, std::uint32_t lanes) {
@@ -174,15 +173,6 @@ void Transformer::project(std::span<std::int32_t> out, const Projection& project
   if (projection.biases != nullptr) add_residual(out, projection.biases + row);
 }
 
-/// One head of a projection, by its place in the image, in the first half of `rows_`, Q20.
-std::span<std::int32_t> Transformer::project_head(const Projection& projection,
-                                                  std::uint32_t local_head, std::uint32_t index) {
-  const std::uint32_t head_size = config().head_size;
-  const auto lanes = rows_.first(head_size);
-  project(lanes, projection, local_head * head_size, index, kProjectionFractionBits);
-  return lanes;
-}
-
 std::span<std::int64_t> Transformer::widen(std::span<const std::int32_t> lanes) {
   const auto wide = wide_.first(lanes.size());
   std::copy(lanes.begin(), lanes.end(), wide.begin());
@@ -196,39 +186,27 @@ Scale16 Transformer::quantize_lanes(std::int8_t* out, std::span<const std::int32
   return quantize_block_s32_s8(out, lanes, unit);
 }
 
-/// A head turned by its position, transformed and rounded; `lanes` stay as they are.
-Scale16 Transformer::quantize_turned(std::int8_t* out, std::span<const std::int32_t> lanes,
-                                     std::uint32_t position, Multiplier unit) {
-  const auto turned = rows_.last(lanes.size());
-  std::copy(lanes.begin(), lanes.end(), turned.begin());
-  rotate_pairs(turned, image_.rope_frequencies(), position);
+/// A key or a query, which is turned by its position in place and transformed, unless its layer
+/// knows no positions, and rounded. The factor 2^drop is taken out of what was transformed.
+Scale16 Transformer::quantize_turned(std::int8_t* out, std::span<std::int32_t> lanes,
+                                     const LayerAttention& attention, std::uint32_t position,
+                                     int drop) {
+  if (!attention.is_rotated()) return quantize_lanes(out, lanes, kProjectionUnit);
+  Multiplier unit = kProjectionUnit;
+  unit.exponent -= drop;
+  rotate_pairs(lanes, image_.rope_frequencies(), position);
   // Nearly every head has room for its transform in 32 bits.
-  if (!kFavorsSize && fits_transform(turned)) {
-    hadamard_transform(turned);
-    return quantize_block_s32_s8(out, turned, unit);
+  if (!kFavorsSize && fits_transform(lanes)) {
+    hadamard_transform(lanes);
+    return quantize_block_s32_s8(out, lanes, unit);
   }
-  const auto wide = widen(turned);
+  const auto wide = widen(lanes);
   hadamard_transform(wide);
   return quantize_block_s64_s8(out, wide, unit);
 }
 
-/// The factor `hadamard_width` that the product of a transformed query and key gains is taken out
-/// of the query, where it is a power of two in the unit.
-Scale16 Transformer::quantize_query(std::int8_t* out, std::span<const std::int32_t> lanes,
-                                    const LayerAttention& attention, std::uint32_t position) {
-  if (!attention.is_rotated()) return quantize_lanes(out, lanes, kProjectionUnit);
-  Multiplier unit = kProjectionUnit;
-  unit.exponent -= std::countr_zero(hadamard_width(config().head_size));
-  return quantize_turned(out, lanes, position, unit);
-}
-
-Scale16 Transformer::quantize_key(std::int8_t* out, std::span<const std::int32_t> lanes,
-                                  const LayerAttention& attention, std::uint32_t position) {
-  if (!attention.is_rotated()) return quantize_lanes(out, lanes, kProjectionUnit);
-  return quantize_turned(out, lanes, position, kProjectionUnit);
-}
-
-/// heads = quantize(attend(rope(q), cache(rope(k), v))), for the heads of this chip.
+/// heads = quantize(attend(rope(q), cache(rope(k), v))), for the heads of this chip; for several
+/// positions those of one K/V head at a time, that they find its weights near.
 void Transformer::compute_heads() {
   take_normalized_input({0, count_});
   LayerAttention attention = layer_attention(phase_.layer);
@@ -237,49 +215,97 @@ void Transformer::compute_heads() {
                                    layer_projection(SectionKind::wv)};
   const std::uint32_t group = config().heads_per_kv_head();
   const HeadSet& heads = slice_.heads;
+  const bool is_alone = count_ == 1;
+  Range kv_heads = {0, is_alone ? heads.kv_count(group) : 1};
   for (std::uint32_t first = 0, end = 0; first < heads.count; first = end) {
     // Heads that share a K/V head follow one another.
-    while (end < heads.count && heads.head(end) / group == heads.head(first) / group) ++end;
+    const std::uint32_t kv_head = heads.head(first) / group;
+    while (end < heads.count && (is_alone || heads.head(end) / group == kv_head)) ++end;
     for (std::uint32_t i = 0; i < count_; ++i) {
-      store_key_value(attention, weights, heads.head(first), i);
-      for (std::uint32_t at = first; at < end; ++at) {
-        attend_head(attention, weights, heads.head(at), i);
-      }
+      store_keys_values(attention, weights, kv_heads, i);
+      attend_heads(attention, weights.query, {first, end - first}, i);
+    }
+    ++kv_heads.first;
+  }
+}
+
+/// Own heads whose rows one call computes, of at most `count` and what `lanes` have room for: those
+/// that lie side by side in the image.
+std::uint32_t Transformer::heads_per_call(std::uint32_t count, std::size_t lanes) const {
+  if (slice_.heads.stride != image_.held().heads.stride) return 1;
+  return std::min(count, static_cast<std::uint32_t>(lanes) / config().head_size);
+}
+
+/// The place in the image of the own K/V head at `index`. // index < kv_count(group)
+std::uint32_t Transformer::held_kv_index(std::uint32_t index) const {
+  const std::uint32_t group = config().heads_per_kv_head();
+  const HeadSet& heads = slice_.heads;
+  // Any query head of the K/V head leads there.
+  const std::uint32_t head = heads.stride > group
+                                 ? heads.head(index)
+                                 : std::max(heads.first, (heads.first / group + index) * group);
+  return image_.held().heads.kv_index(head, group);
+}
+
+/// Of `own` K/V heads.
+void Transformer::store_keys_values(LayerAttention& attention, const HeadProjections& weights,
+                                    Range own, std::uint32_t index) {
+  const std::uint32_t head_size = config().head_size;
+  const std::size_t half = rows_.size() / 2;
+  std::int8_t* const key = head_values_.data();
+  std::int8_t* const value = key + head_size;
+  std::uint32_t kv_head = own.first;
+  while (kv_head < own.end()) {
+    const std::size_t lanes = heads_per_call(own.end() - kv_head, half) * head_size;
+    const std::uint32_t row = held_kv_index(kv_head) * head_size;
+    project(rows_.first(lanes), weights.key, row, index, kProjectionFractionBits);
+    project(rows_.subspan(half, lanes), weights.value, row, index, kProjectionFractionBits);
+    for (std::size_t lane = 0; lane < lanes; lane += head_size, ++kv_head) {
+      const Scale16 key_scale =
+          quantize_turned(key, rows_.subspan(lane, head_size), attention, position_ + index, 0);
+      const Scale16 value_scale =
+          quantize_lanes(value, rows_.subspan(half + lane, head_size), kProjectionUnit);
+      attention.store(position_ + index, kv_head, {key, key_scale}, {value, value_scale});
     }
   }
 }
 
-/// Of the K/V head that query head `head` reads.
-void Transformer::store_key_value(LayerAttention& attention, const HeadProjections& weights,
-                                  std::uint32_t head, std::uint32_t index) {
-  const std::uint32_t group = config().heads_per_kv_head();
-  const std::uint32_t held = image_.held().heads.kv_index(head, group);
-  std::int8_t* key = head_values_.data();
-  std::int8_t* value = key + config().head_size;
-  const Scale16 key_scale =
-      quantize_key(key, project_head(weights.key, held, index), attention, position_ + index);
-  const Scale16 value_scale =
-      quantize_lanes(value, project_head(weights.value, held, index), kProjectionUnit);
-  attention.store(position_ + index, slice_.heads.kv_index(head, group), {key, key_scale},
-                  {value, value_scale});
+/// heads = quantize(attend(rope(q))), for `own` query heads.
+void Transformer::attend_heads(LayerAttention& attention, const Projection& wq, Range own,
+                               std::uint32_t index) {
+  const std::uint32_t head_size = config().head_size;
+  std::uint32_t at = own.first;
+  while (at < own.end()) {
+    // A second copy of a query takes the end of `rows_`.
+    const std::size_t lanes = heads_per_call(own.end() - at, rows_.size() - head_size) * head_size;
+    const std::uint32_t row = image_.held().heads.index_of(slice_.heads.head(at)) * head_size;
+    project(rows_.first(lanes), wq, row, index, kProjectionFractionBits);
+    for (std::size_t lane = 0; lane < lanes; lane += head_size, ++at) {
+      attend_head(attention, rows_.subspan(lane, head_size), slice_.heads.head(at), index);
+    }
+  }
 }
 
-void Transformer::attend_head(LayerAttention& attention, const HeadProjections& weights,
+/// Of query head `head`, whose projection `lanes` are.
+void Transformer::attend_head(LayerAttention& attention, std::span<std::int32_t> lanes,
                               std::uint32_t head, std::uint32_t index) {
   const ModelConfig& c = config();
   const std::uint32_t position = position_ + index;
-  const auto lanes = project_head(weights.query, image_.held().heads.index_of(head), index);
+  // The factor that the product of a transformed query and key gains is taken out of the query.
+  const int drop = std::countr_zero(hadamard_width(c.head_size));
   QuantizedVector query = {head_values_.data(), {}};
-  query.scale = quantize_query(head_values_.data(), lanes, attention, position);
-  QuantizedVector sink_query = query;
-  if (const std::uint32_t turn = attention.sink_query_position(position); turn != position) {
-    std::int8_t* values = head_values_.data() + c.head_size;
-    sink_query = {values, quantize_query(values, lanes, attention, turn)};
+  QuantizedVector sink_query = {head_values_.data() + c.head_size, {}};
+  const std::uint32_t turn = attention.sink_query_position(position);
+  if (turn != position) {
+    const auto copy = rows_.last(c.head_size);
+    std::copy(lanes.begin(), lanes.end(), copy.begin());
+    sink_query.scale = quantize_turned(&head_values_[c.head_size], copy, attention, turn, drop);
   }
+  query.scale = quantize_turned(head_values_.data(), lanes, attention, position, drop);
   const std::uint32_t group = c.heads_per_kv_head();
   const std::uint32_t own_head = slice_.heads.kv_index(head, group) * group + head % group;
   WideVector wide = {wide_.first(c.head_size), {}};
-  attention.attend(wide, scores_, position, own_head, query, sink_query);
+  attention.attend(wide, scores_, position, own_head, query, turn != position ? sink_query : query);
 
   const std::uint32_t block = heads_.block;
   for (std::uint32_t lane = 0; lane < c.head_size; lane += block) {
@@ -320,18 +346,19 @@ void Transformer::compute_hidden() {
   }
 }
 
-/// residual += my_rows(weights, input)
+/// residual += my_rows(weights, input), as many rows at a time as there is room for; of several
+/// positions only a block, that they find its weights near.
 void Transformer::add_projection(const Projection& projection, const BlockVectors& input) {
   take_input(input, count_);
-  const std::uint32_t held = image_.held().residual_blocks.first;
-  const std::uint32_t g = config().block;
+  const Range lanes = residual_lanes();
+  const std::uint32_t held = image_.held().residual_blocks.first * config().block;
   const int fraction_bits = static_cast<int>(config().residual_fraction_bits);
-  for (std::uint32_t b = 0; b < slice_.residual_blocks.count; ++b) {
-    const std::uint32_t block = slice_.residual_blocks.first + b;
-    const std::uint32_t lanes = block_lanes(block, g, config().dim);
+  const std::uint32_t step = count_ > 1 ? config().block : static_cast<std::uint32_t>(rows_.size());
+  for (std::uint32_t first = 0; first < lanes.count; first += step) {
+    const std::uint32_t rows = std::min<std::uint32_t>(step, lanes.count - first);
     for (std::uint32_t i = 0; i < count_; ++i) {
-      project(rows_.first(lanes), projection, (block - held) * g, i, fraction_bits);
-      add_residual(residual(i).subspan(std::size_t{b} * g, lanes), rows_.data());
+      project(rows_.first(rows), projection, lanes.first - held + first, i, fraction_bits);
+      add_residual(residual(i).subspan(first, rows), rows_.data());
     }
   }
 }
@@ -346,12 +373,12 @@ void Transformer::visit_logits(Visit visit) {
   ActivationView last = input_view(0);
   last.factor.mantissa = final_factor_.mantissa;
   last.factor.exponent += final_factor_.exponent - kUnitMultiplier.exponent;
-  std::int32_t logits[kLogitRows];
+  const auto room = static_cast<std::uint32_t>(rows_.size());
   const Range vocabulary = slice_.vocabulary;
-  for (std::uint32_t row = vocabulary.first; row < vocabulary.end(); row += kLogitRows) {
-    const std::uint32_t rows = std::min<std::uint32_t>(kLogitRows, vocabulary.end() - row);
-    matvec_s8_s32(logits, classifier.slice(row - held, rows), last, kLogitFractionBits);
-    visit(row, std::span<std::int32_t>(logits, rows));
+  for (std::uint32_t row = vocabulary.first; row < vocabulary.end(); row += room) {
+    const std::uint32_t rows = std::min<std::uint32_t>(room, vocabulary.end() - row);
+    matvec_s8_s32(rows_.data(), classifier.slice(row - held, rows), last, kLogitFractionBits);
+    visit(row, rows_.first(rows));
   }
 }
 

@@ -82,6 +82,18 @@ TEST(TransformerSlice, a_group_of_heads_may_span_chips) {
   expect_equal_to_whole(image.image(), slices, 3);
 }
 
+TEST(TransformerSlice, heads_of_a_chip_need_not_lie_side_by_side) {
+  const OpenImage image(grouped_model());
+  for (const std::uint32_t chips : {2U, 4U}) {
+    std::vector<Slice> slices = test::split(image->config(), std::vector<std::uint32_t>(chips, 1));
+    for (std::uint32_t chip = 0; chip < chips; ++chip) {
+      slices[chip].heads = {chip, (6 - chip + chips - 1) / chips, chips};
+    }
+    expect_equal_to_whole(image.image(), slices, 1);
+    expect_equal_to_whole(image.image(), slices, 3);
+  }
+}
+
 TEST(TransformerSlice, a_chip_may_own_nothing_of_a_kind) {
   const OpenImage image(grouped_model());
   std::vector<Slice> slices = test::split(image->config(), {1, 1});

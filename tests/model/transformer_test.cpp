@@ -97,6 +97,19 @@ TEST(Transformer, no_context_length_of_the_run_changes_a_bit) {
   }
 }
 
+TEST(Transformer, no_room_for_rows_changes_a_bit) {
+  for (const OpenImage* image : images()) {
+    const Tokens tokens = random_tokens(image->image().config().vocab_size, 12);
+    const Logits expected = RunningModel(image->image(), {kContext, 1, 1, 0}).logits_after(tokens);
+    for (const std::uint32_t rows : {33U, 96U, 1000U}) {
+      for (const std::uint32_t batch : {1U, 5U}) {
+        RunningModel model(image->image(), {kContext, batch, 1, rows});
+        EXPECT_EQ(model.logits_after(tokens), expected) << rows << " rows, batch " << batch;
+      }
+    }
+  }
+}
+
 TEST(Transformer, rewinding_forgets_exactly_what_it_should) {
   const Image& image = ragged_image().image();
   const Tokens first = random_tokens(image.config().vocab_size, 40, 1);
