@@ -73,7 +73,9 @@ std::span<const std::uint8_t, 32> Image::content_hash() const {
 
 Section Image::section(std::uint32_t index) const {
   MOTE_ASSERT(index < section_count_);
-  return decode_section(section_entry(bytes_, index));
+  Section section;
+  decode_section(section, section_entry(bytes_, index));
+  return section;
 }
 
 bool Image::find(Section& section, SectionKind kind, std::uint32_t layer) const {
@@ -83,18 +85,17 @@ bool Image::find(Section& section, SectionKind kind, std::uint32_t layer) const 
   while (first < last) {
     const std::uint32_t middle = first + (last - first) / 2;
     const auto entry = section_entry(bytes_, middle);
-    const auto candidate = load<std::uint32_t>(entry, 0);
-    if (candidate == key) {
-      section = decode_section(entry);
-      return true;
-    }
-    if (candidate < key) {
+    if (load_aligned<std::uint32_t>(entry, 0) < key) {
       first = middle + 1;
     } else {
       last = middle;
     }
   }
-  return false;
+  if (first == section_count_) return false;
+  const auto entry = section_entry(bytes_, first);
+  if (load_aligned<std::uint32_t>(entry, 0) != key) return false;
+  decode_section(section, entry);
+  return true;
 }
 
 std::span<const std::uint8_t> Image::section_bytes(SectionKind kind, std::uint32_t layer) const {

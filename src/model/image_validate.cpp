@@ -159,19 +159,17 @@ Status check_shape(const Section& section, const Image& image) {
 
 }  // namespace
 
-Section decode_section(std::span<const std::uint8_t> bytes) {
-  Section section;
-  section.kind = static_cast<SectionKind>(load<std::uint16_t>(bytes, 0));
-  section.layer = load<std::uint16_t>(bytes, 2);
-  section.offset = load<std::uint32_t>(bytes, 4);
-  section.bytes = load<std::uint32_t>(bytes, 8);
-  section.crc = load<std::uint32_t>(bytes, 12);
-  section.rows = load<std::uint32_t>(bytes, 16);
-  section.columns = load<std::uint32_t>(bytes, 20);
+void decode_section(Section& section, std::span<const std::uint8_t> bytes) {
+  section.kind = static_cast<SectionKind>(load_aligned<std::uint16_t>(bytes, 0));
+  section.layer = load_aligned<std::uint16_t>(bytes, 2);
+  section.offset = load_aligned<std::uint32_t>(bytes, 4);
+  section.bytes = load_aligned<std::uint32_t>(bytes, 8);
+  section.crc = load_aligned<std::uint32_t>(bytes, 12);
+  section.rows = load_aligned<std::uint32_t>(bytes, 16);
+  section.columns = load_aligned<std::uint32_t>(bytes, 20);
   section.format = static_cast<WeightFormat>(bytes[24]);
   section.block = bytes[25];
   section.exponent = static_cast<std::int8_t>(bytes[26]);
-  return section;
 }
 
 Status check_structure(std::uint32_t& section_count, std::span<const std::uint8_t> bytes) {
@@ -182,7 +180,8 @@ Status check_structure(std::uint32_t& section_count, std::span<const std::uint8_
   for (std::uint32_t i = 0; i < section_count; ++i) {
     const auto entry =
         bytes.subspan(kImageHeaderBytes + std::size_t{i} * kSectionEntryBytes, kSectionEntryBytes);
-    const Section section = decode_section(entry);
+    Section section;
+    decode_section(section, entry);
     const std::uint64_t key =
         std::uint64_t{section.layer} << 16 | static_cast<std::uint16_t>(section.kind);
     if (key <= previous_key || !is_zero(entry.subspan(27))) {

@@ -14,8 +14,8 @@ inline bool is_zero(std::span<const std::uint8_t> bytes) {
   return std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
 }
 
-/// One row of the section table at `bytes`, 32 long.
-Section decode_section(std::span<const std::uint8_t> bytes);
+/// One row of the section table at `bytes`, 32 long and aligned to 4.
+void decode_section(Section& section, std::span<const std::uint8_t> bytes);
 
 /// Header and table: magic, version, size, checksum, order, ranges and gaps of sections.
 Status check_structure(std::uint32_t& section_count, std::span<const std::uint8_t> bytes);
