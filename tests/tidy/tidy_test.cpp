@@ -22,6 +22,8 @@ const std::vector<Partner> kPartnerExceptions = {
     {"cluster/node_receive.cpp", "cluster/node_test.cpp", "what a node does with messages"},
     {"cluster/node_transmit.cpp", "cluster/node_test.cpp", "what a node has to say"},
     {"firmware/cluster_commands.cpp", "firmware/cluster_node_test.cpp", "a node's console"},
+    {"attention/attend_portable.cpp", "attention/attend_test.cpp", "both forms, one suite"},
+    {"attention/attend_rv32.cpp", "attention/attend_test.cpp", "both forms, one suite"},
     {"attention/attend_avx512.cpp", "attention/attend_arch_test.cpp", "all sets, one suite"},
     {"kernels/activation_avx512.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
     {"kernels/matvec_avx2.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
