@@ -30,7 +30,7 @@ from check_port_sizes import find_program  # noqa: E402
 START = "mote::Transformer::decode("
 # The part of a function is that of the first of these words in its name.
 PARTS = (
-    ("matrix times vector", ("matvec", "multiply_", "::multiply(", "write_rows", "prepare_part",
+    ("matrix times vector", ("matvec", "multiply_", "::multiply", "write_rows", "prepare_part",
                              "align_scales", "round_sum")),
     ("attention", ("attend_segments", "dot_rows", "add_rows", "Attention", "attention", "score_of",
                    "contribution", "WeightTotals", "KvRows", "reciprocal", "dot_features",

@@ -17,6 +17,7 @@
 #include "attention/attend.hpp"
 #include "base/assert.hpp"
 #include "base/fixed_point.hpp"
+#include "base/platform.hpp"
 #include "mote/config.hpp"
 
 namespace mote {
@@ -55,11 +56,15 @@ std::uint32_t make_features(Features& out, QuantizedVector x, std::size_t count)
   return largest;
 }
 
-/// round(sum * decay / 2^16), half up, in two parts since the product may have 79 bits.
-/// |sum| <= 2^62, decay <= 2^16
+/// round(sum * decay / 2^16), half up, in two parts since the product may have 79 bits: those of
+/// the upper and of the lower word with decay * 2^16, without their lowest 32 bits. |sum| <= 2^62,
+/// decay < 2^16
 std::int64_t decayed(std::int64_t sum, std::uint32_t decay) {
-  const std::int64_t low = (sum & 0xffff) * std::int64_t{decay};
-  return (sum >> 16) * std::int64_t{decay} + shift_round(low, 16);
+  const std::uint32_t raised = decay << 16;
+  const std::uint64_t low = std::uint64_t{static_cast<std::uint32_t>(sum)} * raised;
+  const std::uint32_t rounded =
+      static_cast<std::uint32_t>(low >> 32) + (static_cast<std::uint32_t>(low) >> 31);
+  return static_cast<std::int32_t>(sum >> 32) * std::int64_t{raised} + rounded;
 }
 
 /// Sums of one kind with their unit. Each operation that rounds a sum moves it by at most a half,
@@ -100,6 +105,11 @@ struct Sums {
 /// sums[j] += round(features[j] * lane / 2^shift), half up. // |lane| < 2^19, 0 <= shift
 void add_row(std::int64_t* sums, const Features& features, std::int32_t lane, int shift,
              std::size_t count) {
+  // Most tokens have the scale of the largest value so far, and need no rounding.
+  if (!kFavorsSize && shift == 0) {
+    for (std::size_t j = 0; j < count; ++j) sums[j] += std::int64_t{lane} * features[j];
+    return;
+  }
   const int drop = std::min<int>(shift, 62);
   const std::int64_t half = drop == 0 ? 0 : std::int64_t{1} << (drop - 1);
   for (std::size_t j = 0; j < count; ++j) {
@@ -116,8 +126,8 @@ int scaling_shift(const SumUnit& unit) {
 /// The scaled sums, at most 2^44, are cut into halves of 22 bits, so that 256 products of either
 /// half with a feature of 32 bits stay below 2^62. No feature loses a bit: a small one may meet a
 /// large sum.
-std::int64_t dot_features(const Features& features, const std::int64_t* sums, int shift,
-                          std::size_t count) {
+std::int64_t dot_any_features(const Features& features, const std::int64_t* sums, int shift,
+                              std::size_t count) {
   constexpr std::int64_t kLowMask = (std::int64_t{1} << kHalfBits) - 1;
   const std::int64_t up = std::int64_t{1} << std::max<int>(shift, 0);
   const int down = std::max<int>(-shift, 0);
@@ -131,6 +141,40 @@ std::int64_t dot_features(const Features& features, const std::int64_t* sums, in
   return high + shift_round(low, kHalfBits);
 }
 
+/// The same by words of 32 bits, for features that together are below 2^31. Scaling down is the
+/// addition of half a unit, and lower bits set to zero; what shifts there are is done to the whole.
+std::int64_t dot_usual_features(const Features& features, const std::int64_t* sums, int shift,
+                                std::size_t count) {
+  // A bound has at most 62 bits, so that it is scaled down by 18 at most.
+  const int down = std::max<int>(-shift, 0);
+  const std::uint32_t half = (1U << down) >> 1;
+  const std::uint32_t mask = ~0U << down;
+  std::int64_t high = 0;
+  std::uint64_t low = 0;
+  for (std::size_t j = 0; j < count; ++j) {
+    const std::uint32_t feature = features[j];
+    const std::uint32_t lower = static_cast<std::uint32_t>(sums[j]) + half;
+    const std::int32_t upper = static_cast<std::int32_t>(sums[j] >> 32) + (lower < half ? 1 : 0);
+    high += std::int64_t{upper} * static_cast<std::int32_t>(feature);
+    low += std::uint64_t{lower & mask} * feature;
+  }
+  // high * 2^32 + low, rounded to multiples of 2^drop.
+  high += static_cast<std::int64_t>(low >> 32);
+  const auto rest = static_cast<std::uint32_t>(low);
+  const int drop = kHalfBits - shift;
+  if (drop > 32) return shift_round(high, drop - 32);
+  if (drop <= 0) return (high * (std::int64_t{1} << 32) + rest) * (std::int64_t{1} << -drop);
+  const std::uint32_t twice = rest >> (drop - 1);
+  return high * (std::int64_t{1} << (32 - drop)) + (twice >> 1) + (twice & 1);
+}
+
+std::int64_t dot_features(const Features& features, std::uint32_t largest, const std::int64_t* sums,
+                          int shift, std::size_t count) {
+  if (!kFavorsSize && std::uint64_t{largest} * count < (1U << 31)) {
+    return dot_usual_features(features, sums, shift, count);
+  }
+  return dot_any_features(features, sums, shift, count);
+}
 }  // namespace
 
 LinearAttention::LinearAttention(const LinearShape& shape, std::span<std::byte> state,
@@ -188,13 +232,13 @@ void LinearAttention::attend(WideVector& out, std::uint32_t head,
   const int value_shift = scaling_shift(values);
   const int key_shift = scaling_shift(keys);
   Features features;
-  make_features(features, query, n);
+  const std::uint32_t largest = make_features(features, query, n);
 
   const std::int64_t* row = sums(kv_head);
   for (std::size_t i = 0; i < n; ++i, row += n) {
-    out.values[i] = dot_features(features, row, value_shift, n);
+    out.values[i] = dot_features(features, largest, row, value_shift, n);
   }
-  const std::int64_t denominator = dot_features(features, row, key_shift, n);
+  const std::int64_t denominator = dot_features(features, largest, row, key_shift, n);
   // Before the first token both are zero, and any unit will do. After it the denominator has more
   // than 32 bits: the z together reach their bound, 2^43 or more once scaled, and each phi(q) is at
   // least 2^16.
