@@ -9,6 +9,10 @@
 #   esp_idf     OUT is a component for a project's folder `components`, or for
 #               `compote component upload`; its last folder must be called mote
 #
+# All have the kernels of every processor. ESP-IDF's build chooses; Arduino and PlatformIO compile
+# every source, so that those of some processors alone are empty for others
+# (ports/ecosystem/kernels_of_target.hpp).
+#
 # OUT must not exist, or be empty. MOTE_BYTE_LEVEL=ON in the environment makes a package for Arduino
 # or PlatformIO with byte-level tokenizers (docs/FIRMWARE.md).
 set -euo pipefail
@@ -27,11 +31,14 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The device library's sources, relative to src/, as CMake reads the list.
+sets=(portable armv6m armv7em mve rv32)
+
+# The device library's sources with the kernels $1, relative to src/, as CMake reads the list.
 list_sources() {
   local script=$work/list.cmake
   cat >"$script" <<END
 set(MOTE_BYTE_LEVEL ${MOTE_BYTE_LEVEL:-OFF})
+set(MOTE_KERNELS $1)
 include("$PWD/src/sources.cmake")
 set(sources \${MOTE_SOURCES} \${MOTE_FIRMWARE_SOURCES})
 if("$kind" STREQUAL "esp_idf") # its own build chooses
@@ -50,13 +57,35 @@ copy() {
   cp "$1" "$2"
 }
 
+# copy_kernels SOURCE TARGET SET...: a source that only those sets have, empty for others.
+copy_kernels() {
+  local source=$1 target=$2 condition
+  shift 2
+  condition=$(printf ' || defined(MOTE_KERNELS_%s)' "${@^^}")
+  mkdir -p "$(dirname "$target")"
+  {
+    printf '#include "ecosystem/kernels_of_target.hpp"\n#if%s\n' "${condition#' ||'}"
+    cat "$source"
+    printf '#endif\n'
+  } >"$target"
+}
+
 # Sources and the headers beside them into $1.
 copy_library() {
-  local sources source header
-  sources=$(list_sources) || fail "src/sources.cmake could not be read: $sources"
-  [ -n "$sources" ] || fail "src/sources.cmake names nothing"
-  for source in $sources; do
-    copy "src/$source" "$1/$source"
+  local sources source header set
+  local -A sets_of=()
+  for set in "${sets[@]}"; do
+    sources=$(list_sources "$set") || fail "src/sources.cmake could not be read: $sources"
+    [ -n "$sources" ] || fail "src/sources.cmake names nothing"
+    for source in $sources; do sets_of[$source]+="$set "; done
+  done
+  for source in "${!sets_of[@]}"; do
+    # shellcheck disable=SC2086  # words
+    if [ "$kind" = esp_idf ] || [ "${sets_of[$source]}" = "${sets[*]} " ]; then
+      copy "src/$source" "$1/$source"
+    else
+      copy_kernels "src/$source" "$1/$source" ${sets_of[$source]}
+    fi
   done
   for header in $(cd src && find . -name '*.hpp'); do
     copy "src/$header" "$1/$header"

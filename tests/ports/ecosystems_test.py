@@ -39,13 +39,17 @@ def run(*arguments, **options) -> str:
     return result.stdout
 
 
-def library_sources(both: bool = False) -> list:
+KERNELS = ["portable", "armv6m", "armv7em", "mve", "rv32"]
+
+
+def library_sources(both: bool = False, kernels: str = "portable") -> list:
     """Those of src/sources.cmake, as CMake reads it, relative to src/; `both`: with and without
     byte-level tokenizers, of which a build chooses one."""
     more = "${MOTE_BYTE_LEVEL_SOURCES} ${MOTE_NO_BYTE_LEVEL_SOURCES}" if both else ""
     with tempfile.TemporaryDirectory() as folder:
         script = pathlib.Path(folder) / "list.cmake"
         script.write_text(
+            f"set(MOTE_KERNELS {kernels})\n"
             f'include("{ROOT}/src/sources.cmake")\n'
             f"set(sources ${{MOTE_SOURCES}} ${{MOTE_FIRMWARE_SOURCES}} {more})\n"
             "list(REMOVE_DUPLICATES sources)\n"
@@ -53,6 +57,21 @@ def library_sources(both: bool = False) -> list:
             '  message("${source}")\nendforeach()\n'
         )
         return run("cmake", "-P", script).split()
+
+
+def sources_of_all_kernels(both: bool = False) -> set:
+    return {source for kernels in KERNELS for source in library_sources(both, kernels)}
+
+
+def source_lists(*settings) -> dict:
+    """The sources that the builds of ecosystems name, by ecosystem."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = run("cmake", "-S", ROOT / "tests/ports/source_lists", "-B", folder,
+                     *(f"-D{setting}" for setting in settings))
+    lists = {}
+    for ecosystem, source in re.findall(r"source (\S+) (\S+)", output):
+        lists.setdefault(ecosystem, []).append(source)
+    return lists
 
 
 def yaml_scalar(text: str):
@@ -245,11 +264,7 @@ class Metadata(unittest.TestCase):
 
 class Sources(unittest.TestCase):
     def test_every_build_names_the_one_list(self):
-        with tempfile.TemporaryDirectory() as folder:
-            output = run("cmake", "-S", ROOT / "tests/ports/source_lists", "-B", folder)
-        lists = {}
-        for ecosystem, source in re.findall(r"source (\S+) (\S+)", output):
-            lists.setdefault(ecosystem, []).append(source)
+        lists = source_lists()
         self.assertEqual(
             set(lists),
             {"zephyr", "pico_sdk", "esp_idf_NONE", "esp_idf_WIRED", "esp_idf_ESP_NOW"},
@@ -262,10 +277,26 @@ class Sources(unittest.TestCase):
                 self.assertTrue((ROOT / source).is_file(), source)
             self.assertEqual(len(sources), len(set(sources)), ecosystem)
 
+    def test_every_build_has_the_kernels_of_its_processor(self):
+        for ecosystem, kernels, *settings in [
+            ("esp_idf_NONE", "rv32", "CONFIG_IDF_TARGET_ARCH_RISCV=y"),
+            ("esp_idf_NONE", "armv6m", "CONFIG_IDF_TARGET_ARCH_XTENSA=y"),
+            ("zephyr", "rv32", "CONFIG_RISCV=y", "CONFIG_RISCV_ISA_EXT_M=y"),
+            ("zephyr", "portable", "CONFIG_RISCV=y"),
+            ("zephyr", "portable", "CONFIG_RISCV=y", "CONFIG_RISCV_ISA_EXT_M=y", "CONFIG_64BIT=y"),
+            ("zephyr", "armv6m", "CONFIG_CPU_CORTEX_M3=y"),
+            ("zephyr", "armv7em", "CONFIG_CPU_CORTEX_M4=y"),
+            ("zephyr", "mve", "CONFIG_ARMV8_1_M_MVEI=y"),
+            ("pico_sdk", "armv6m", "PICO_PLATFORM=rp2040"),
+            ("pico_sdk", "armv7em", "PICO_PLATFORM=rp2350-arm-s"),
+            ("pico_sdk", "rv32", "PICO_PLATFORM=rp2350-riscv"),
+        ]:
+            sources = [s for s in source_lists(*settings)[ecosystem] if s.startswith("src/")]
+            expected = [f"src/{source}" for source in library_sources(kernels=kernels)]
+            self.assertEqual(sources, expected, (ecosystem, settings))
+
     def test_every_file_of_a_port_is_built(self):
-        with tempfile.TemporaryDirectory() as folder:
-            output = run("cmake", "-S", ROOT / "tests/ports/source_lists", "-B", folder)
-        built = set(re.findall(r"source \S+ (\S+)", output))
+        built = {source for sources in source_lists().values() for source in sources}
         for folder in [COMPONENT, PORTS / "zephyr", PORTS / "pico_sdk"]:
             for path in folder.glob("*.cpp"):
                 source = str(path.relative_to(ROOT))
@@ -344,7 +375,7 @@ class Packages(unittest.TestCase):
             *flags, source)
 
     def check_arduino_layout(self, out: pathlib.Path):
-        self.assertEqual(self.library_of(out), sorted(library_sources()))
+        self.assertEqual(self.library_of(out), sorted(sources_of_all_kernels()))
         for source in ["mote_arduino.cpp", "firmware/one_chip.cpp", "model/transformer.cpp"]:
             self.compile(out, out / "src" / source)
         for sketch in SKETCHES:
@@ -358,6 +389,34 @@ class Packages(unittest.TestCase):
         for name in ["library.properties", "keywords.txt", "README.md", "LICENSE"]:
             self.assertGreater((out / name).stat().st_size, 0, name)
 
+    def test_each_processor_gets_its_kernels(self):
+        """Of the sources of some kernels alone, those of the processor define something."""
+        out = self.package("arduino")
+        some = sources_of_all_kernels() - set.intersection(
+            *(set(library_sources(kernels=kernels)) for kernels in KERNELS))
+        self.assertGreaterEqual(len(some), len(KERNELS))
+        arm = ["arm-none-eabi-g++", "-mthumb", "--specs=picolibc.specs"]
+        riscv = ["riscv64-unknown-elf-g++", "--specs=picolibc.specs", "-mabi=ilp32"]
+        for kernels, *compiler in [
+            ("armv6m", *arm, "-mcpu=cortex-m0plus"), ("armv6m", *arm, "-mcpu=cortex-m3"),
+            ("armv7em", *arm, "-mcpu=cortex-m4"), ("armv7em", *arm, "-mcpu=cortex-m33"),
+            ("mve", *arm, "-mcpu=cortex-m55", "-mfloat-abi=hard"),
+            ("rv32", *riscv, "-march=rv32imc"), ("portable", *riscv, "-march=rv32ic"),
+            ("armv6m", "xtensa-lx106-elf-g++"),
+        ]:
+            if shutil.which(compiler[0]) is None:
+                continue
+            defining = {source for source in some if self.symbols_of(out, source, compiler)}
+            self.assertEqual(defining, some & set(library_sources(kernels=kernels)), compiler)
+
+    def symbols_of(self, out: pathlib.Path, source: str, compiler: list) -> str:
+        headers = pathlib.Path("/usr/include/newlib/c++/12.2.1")
+        made = self.folder / "kernels.o"
+        run(*compiler, "-std=gnu++20", "-O2", "-ffreestanding", "-nostdinc++", "-isystem", headers,
+            "-isystem", headers / "arm-none-eabi", "-I", out / "src", "-c", out / "src" / source,
+            "-o", made)
+        return run(compiler[0].replace("g++", "nm"), "--defined-only", "--extern-only", made)
+
     def test_platformio(self):
         out = self.package("platformio")
         self.check_arduino_layout(out)
@@ -368,7 +427,7 @@ class Packages(unittest.TestCase):
 
     def test_esp_idf(self):
         out = self.package("esp_idf")
-        self.assertEqual(self.library_of(out), sorted(library_sources(both=True)))
+        self.assertEqual(self.library_of(out), sorted(sources_of_all_kernels(both=True)))
         for name in ["idf_component.yml", "Kconfig", "README.md", "LICENSE", "src/sources.cmake",
                      "include/mote/node.hpp", "include/mote_esp_idf.hpp"]:
             self.assertGreater((out / name).stat().st_size, 0, name)
