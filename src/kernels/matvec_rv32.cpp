@@ -29,10 +29,12 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <type_traits>
 
 #include "base/assert.hpp"
 #include "base/fixed_point.hpp"
 #include "kernels/matvec.hpp"
+#include "kernels/matvec_rv32_eight.hpp"
 
 namespace mote {
 namespace {
@@ -100,12 +102,14 @@ void write_row(const Product& p, std::uint32_t row, std::int64_t sum) {
       multiply_shift(sum, scale.mantissa() * p.x.factor.mantissa, -(p.unit + scale.exponent()));
 }
 
-/// `rows` rows, a multiple of four, from `row` on, of a vector that is one part.
-template <typename Run, bool kIsNarrow>
-void write_rows(const Product& p, const Part& part, std::uint32_t row, std::uint32_t rows) {
-  RowSum sums[kRowsPerPass];
+/// `rows` rows from `row` on, a multiple of those that `multiply` takes at a time, of a vector that
+/// is one part.
+template <typename Run, std::uint32_t kAtOnce, bool kIsNarrow>
+void write_rows(const Product& p, const Part& part, std::uint32_t row, std::uint32_t rows,
+                void multiply(Pass&)) {
+  RowSum sums[kAtOnce];
   Pass pass = pass_of<Run>(p, part, row, 0);
-  pass.sums_end = sums + kRowsPerPass;
+  pass.sums_end = sums + kAtOnce;
   pass.out_end = pass.out + rows;
   pass.mantissa = p.x.factor.mantissa;
   // With the stored exponent e, at least 1, the product is shifted by top + 34 - e bits, where it
@@ -115,11 +119,34 @@ void write_rows(const Product& p, const Part& part, std::uint32_t row, std::uint
   pass.usual = static_cast<std::uint32_t>(std::clamp(top, 0, 32));
   while (pass.out != pass.out_end) {
     pass.sums = sums;
-    Run::template multiply<kIsNarrow>(pass);
+    multiply(pass);
     if (pass.sums != pass.sums_end) continue;
-    const auto first = static_cast<std::uint32_t>(pass.out - p.out) - kRowsPerPass;
-    for (std::uint32_t r = 0; r < kRowsPerPass; ++r) write_row(p, first + r, sums[r].whole());
+    const auto first = static_cast<std::uint32_t>(pass.out - p.out) - kAtOnce;
+    for (std::uint32_t r = 0; r < kAtOnce; ++r) write_row(p, first + r, sums[r].whole());
   }
+}
+
+/// All rows from `row` on, four at least before the end; some of the last ones twice.
+template <typename Run, bool kIsNarrow>
+void write_all(const Product& p, const Part& part, std::uint32_t row = 0) {
+  const auto write = [&](std::uint32_t first, std::uint32_t rows) {
+    write_rows<Run, kRowsPerPass, kIsNarrow>(p, part, first, rows,
+                                             Run::template multiply<kIsNarrow>);
+  };
+  const std::uint32_t left = (p.m.rows - row) % kRowsPerPass;
+  write(row, p.m.rows - row - left);
+  if (left != 0) write(p.m.rows - kRowsPerPass, kRowsPerPass);
+}
+
+/// The same for sums that 32 bits hold.
+template <typename Run>
+void write_all_narrow(const Product& p, const Part& part) {
+  std::uint32_t row = 0;
+  if (std::is_same_v<Run, rv32::Int8<8>> && p.m.row_bytes() == rv32::kEightStride) {
+    row = p.m.rows / rv32::kEightRows * rv32::kEightRows;
+    write_rows<Run, rv32::kEightRows, true>(p, part, 0, row, rv32::multiply_eight_rows);
+  }
+  write_all<Run, true>(p, part, row);
 }
 
 /// The lowest bits of all scales that must be zero, and are, for 32 bits to hold every sum without
@@ -132,7 +159,7 @@ int narrowing_lift(const Product& p, const Part& part) {
   for (std::uint32_t b = 0; b < p.m.blocks(); ++b) scales |= p.x.scales[b];
   if (lift > 31 || (scales & ((1U << lift) - 1)) != 0) return -1;
   // The scales of other rows may be some powers of two larger than that of the first.
-  constexpr int kSpare = 2;
+  constexpr int kSpare = 1;
   const int exponent = p.m.row_scales[0].bits >> 11;
   return exponent + kSpare > -(p.unit + lift) - kNarrowShift ? -1 : lift;
 }
@@ -141,15 +168,6 @@ template <typename Run>
 void lower_scales(Part& part, int lift) {
   part.start >>= lift;
   for (std::uint32_t* head = part.words; head != part.end; head += Run::kWords) head[0] >>= lift;
-}
-
-/// All rows, four at least; some of the last ones twice.
-template <typename Run, bool kIsNarrow>
-void write_all(const Product& p, const Part& part) {
-  const std::uint32_t left = p.m.rows % kRowsPerPass;
-  write_rows<Run, kIsNarrow>(p, part, 0, p.m.rows - left);
-  if (left == 0) return;
-  write_rows<Run, kIsNarrow>(p, part, p.m.rows - kRowsPerPass, kRowsPerPass);
 }
 
 /// Adds a part to the sums of `rows` rows from `row` on, at most kRowsPerCall.
@@ -190,7 +208,7 @@ bool matvec(const Product& p) {
         Product narrow = p;
         narrow.unit += lift;
         lower_scales<Run>(part, lift);
-        write_all<Run, true>(narrow, part);
+        write_all_narrow<Run>(narrow, part);
         return true;
       }
     }

@@ -155,6 +155,21 @@ struct Pass {
   "add a6, a6, t1\n"                          \
   ".endif\n"                                  \
   "sw a6, " at "(s9)\n"
+// What rounding needs in registers, for rows with so many bytes of results and scales.
+#define MOTE_RV32_ROUNDING(results, scales) \
+  "lw s9, 32(ra)\n"                         \
+  "lw s8, 40(ra)\n"                         \
+  "lw a3, 44(ra)\n"                         \
+  "lw a4, 48(ra)\n"                         \
+  "lw a5, 52(ra)\n"                         \
+  "addi a6, s9, " results                   \
+  "\n"                                      \
+  "sw a6, 32(ra)\n"                         \
+  "addi a6, s8, " scales                    \
+  "\n"                                      \
+  "sw a6, 40(ra)\n"                         \
+  "lui a2, 1\n"                             \
+  "srli a2, a2, 1\n"
 #define MOTE_RV32_END \
   "addi a2, a2, %[bytes]\n"                  \
   "addi a3, a3, %[bytes]\n"                  \
@@ -162,17 +177,7 @@ struct Pass {
   "addi a5, a5, %[bytes]\n"                  \
   "addi a0, a0, %[run]\n"                    \
   "bne a0, a1, 1b\n"                         \
-  "lw s9, 32(ra)\n"                          \
-  "lw s8, 40(ra)\n"                          \
-  "lw a3, 44(ra)\n"                          \
-  "lw a4, 48(ra)\n"                          \
-  "lw a5, 52(ra)\n"                          \
-  "addi a6, s9, 16\n"                        \
-  "sw a6, 32(ra)\n"                          \
-  "addi a6, s8, 8\n"                         \
-  "sw a6, 40(ra)\n"                          \
-  "lui a2, 1\n"                              \
-  "srli a2, a2, 1\n"                         \
+  MOTE_RV32_ROUNDING("16", "8")              \
   MOTE_RV32_ROUND("0", "0", "s0", "s4")      \
   MOTE_RV32_ROUND("2", "4", "s1", "s5")      \
   MOTE_RV32_ROUND("4", "8", "s2", "s6")      \
@@ -206,7 +211,7 @@ struct Pass {
   "ra", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", \
       "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "memory"
 
-// Four weights of a row; `before` is what the products are added to.
+// Four weights of a row, whose products begin a sum (SET) or are added to it (MORE).
 #define MOTE_RV32_INT8(at, row, sum, first) \
   "lw s8, " at "(" row                      \
   ")\n"                                     \
