@@ -42,6 +42,8 @@ def run_kernels(folder, name, image):
             rows.append(row)
         if head["wrong_rows"] != 0:
             raise BoardError(f"{name}: {head['wrong_rows']} rows differ from the reference")
+        if head["wrong_heads"] != 0:
+            raise BoardError(f"{name}: {head['wrong_heads']} heads differ from plain arithmetic")
         status = board.wait(PATIENCE_S) if "lockstep" not in load_catalogue(folder)[name] else 0
         if status != 0:
             raise BoardError(f"{name}: kernel_bench ended with status {status}")

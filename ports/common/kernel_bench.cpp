@@ -18,6 +18,7 @@
 #include "kernels/softmax.hpp"
 #include "mote/arena.hpp"
 #include "mote/attention.hpp"
+#include "support/attention_cases.hpp"
 #include "support/matvec_cases.hpp"
 
 namespace mote {
@@ -204,19 +205,22 @@ void measure_elements() {
 int run() {
   const std::uint32_t wrong = test::count_wrong_rows(
       matvec_s8_s32, board::arena().first(test::kMatvecCaseBytes), 1, MOTE_KERNEL_CASES);
+  const std::uint32_t wrong_heads = test::count_wrong_attention(
+      board::arena().first(test::kAttentionCaseBytes), 1, MOTE_KERNEL_CASES);
   board::write_console("{\"board\": \"");
   board::write_console(board::name());
   board::write_console("\", \"kernels\": \"" MOTE_KERNELS_NAME "\", \"unit\": \"");
   board::write_console(board::work_unit());
   board::write_console("\"");
   print_field("wrong_rows", wrong);
+  print_field("wrong_heads", wrong_heads);
   board::write_console("}\n");
   measure_matvecs();
   for (const std::uint32_t positions : {1U, 256U, 2048U}) measure_attention(positions);
   measure_softmax();
   measure_elements();
   board::write_console("{\"done\": true}\n");
-  return wrong == 0 ? 0 : 1;
+  return wrong == 0 && wrong_heads == 0 ? 0 : 1;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "mote/config.hpp"
+#include "support/attention_cases.hpp"
 #include "support/oracle.hpp"
 #include "support/plain_attention.hpp"
 #include "support/random.hpp"
@@ -366,7 +367,8 @@ Output plainly_attend(const Cache& c) {
   WideVector wide = {output.values, {}};
   const KvSegment segment = c.segment(0, c.count());
   const QuantizedVector query = {c.query.data(), c.query_scale};
-  test::plain_attention(wide, {&segment, 1}, {&query, 1},
+  std::vector<std::int32_t> scores(c.count());
+  test::plain_attention(wide, scores, {&segment, 1}, {&query, 1},
                         attention_scale(static_cast<std::uint32_t>(c.head_size)));
   output.unit = wide.unit;
   return output;
@@ -394,6 +396,11 @@ TEST(AttendSegments, gives_the_bits_of_the_plain_arithmetic) {
     for (Scale16& scale : c.value_scales) scale = wild_scale(random, value, spread);
     ASSERT_EQ(attend(c), plainly_attend(c)) << "round " << i;
   }
+}
+
+TEST(AttendSegments, gives_the_bits_that_boards_compare) {
+  std::vector<std::uint64_t> memory(test::kAttentionCaseBytes / sizeof(std::uint64_t));
+  EXPECT_EQ(test::count_wrong_attention(std::as_writable_bytes(std::span(memory)), 1), 0U);
 }
 
 // Products of few bits are seen apart from others.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Softmax attention as docs/NUMERICS.md says it, one position after the other in 64 bits: what
-// attend_segments must give bit for bit.
+// attend_segments must give bit for bit. Without heap, so that boards run it too.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <vector>
 
 #include "attention/attend.hpp"
 #include "base/fixed_point.hpp"
@@ -41,22 +40,23 @@ inline std::int64_t plain_contribution(std::uint32_t weight, Scale16 scale, int 
   return shift >= 0 ? shift_round(product, shift) : product * (std::int64_t{1} << -shift);
 }
 
-/// Writes what attend_segments does, but for the scratch.
-inline void plain_attention(WideVector& out, std::span<const KvSegment> segments,
+/// Writes what attend_segments does, but for the scratch, which has other words in the end.
+inline void plain_attention(WideVector& out, std::span<std::int32_t> scores,
+                            std::span<const KvSegment> segments,
                             std::span<const QuantizedVector> queries, Multiplier score_scale) {
   const std::size_t n = out.values.size();
-  std::vector<std::int32_t> scores;
+  std::size_t at = 0;
   for (std::size_t s = 0; s < segments.size(); ++s) {
     const QuantizedVector query = queries[queries.size() == 1 ? 0 : s];
     for (std::uint32_t t = 0; t < segments[s].count; ++t) {
-      scores.push_back(
-          plain_score(query, segments[s].keys + t * n, segments[s].key_scales[t], score_scale, n));
+      scores[at++] =
+          plain_score(query, segments[s].keys + t * n, segments[s].key_scales[t], score_scale, n);
     }
   }
-  const std::int32_t largest = *std::ranges::max_element(scores);
+  const std::int32_t largest = *std::ranges::max_element(scores.first(at));
   std::uint64_t sum = 0;
   int width = 0;
-  std::size_t at = 0;
+  at = 0;
   for (const KvSegment& segment : segments) {
     for (std::uint32_t t = 0; t < segment.count; ++t, ++at) {
       const std::uint64_t weight = plain_weight(scores[at], largest);

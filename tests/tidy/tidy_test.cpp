@@ -23,6 +23,7 @@ const std::vector<Partner> kPartnerExceptions = {
     {"cluster/node_transmit.cpp", "cluster/node_test.cpp", "what a node has to say"},
     {"firmware/cluster_commands.cpp", "firmware/cluster_node_test.cpp", "a node's console"},
     {"attention/attend_portable.cpp", "attention/attend_test.cpp", "both forms, one suite"},
+    {"attention/attend_armv7em.cpp", "attention/attend_test.cpp", "its cases, run on boards"},
     {"attention/attend_rv32.cpp", "attention/attend_test.cpp", "both forms, one suite"},
     {"attention/attend_avx512.cpp", "attention/attend_arch_test.cpp", "all sets, one suite"},
     {"kernels/activation_avx512.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
