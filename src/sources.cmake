@@ -97,15 +97,15 @@ list(APPEND MOTE_SOURCES ${MOTE_KERNELS_${MOTE_KERNELS}})
 
 # The steps of attention and their products: chips without vectors keep a piece of a row in
 # registers, and compilers make vectors of the portable form.
-set(MOTE_ATTEND_STEPS attention/attend_portable.cpp)
+set(MOTE_ATTEND_STEPS attention/attend_portable.cpp attention/weigh_portable.cpp)
 set(MOTE_HEAD_ROWS kernels/head_rows_portable.cpp)
 if(MOTE_KERNELS MATCHES "^(armv6m|armv7em)$")
   set(MOTE_HEAD_ROWS kernels/head_rows_scalar.cpp)
 endif()
 if(MOTE_KERNELS STREQUAL "armv7em")
-  set(MOTE_ATTEND_STEPS attention/attend_armv7em.cpp)
+  set(MOTE_ATTEND_STEPS attention/attend_armv7em.cpp attention/weigh_armv7em.cpp)
 elseif(MOTE_KERNELS STREQUAL "rv32")
-  set(MOTE_ATTEND_STEPS attention/attend_rv32.cpp)
+  set(MOTE_ATTEND_STEPS attention/attend_rv32.cpp attention/weigh_portable.cpp)
   set(MOTE_HEAD_ROWS)
 endif()
 list(APPEND MOTE_SOURCES ${MOTE_ATTEND_STEPS} ${MOTE_HEAD_ROWS})

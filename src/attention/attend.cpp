@@ -20,66 +20,6 @@ namespace {
 constexpr int kScoreProductBits = 54;
 static_assert(std::int64_t{kMaxHeadSize} * 128 * 127 < (1 << 22));
 
-/// What all positions together decide about the weights: their sum, and how many bits the largest
-/// product of weight and value scale needs.
-class WeightTotals {
- public:
-  std::uint64_t sum = 0;
-
-  /// The position of the largest score has the largest weight. Only scales above its own, or not
-  /// far below, can make a larger product.
-  explicit WeightTotals(Scale16 scale_of_largest) {
-    widen(1U << kWeightFractionBits, scale_of_largest);
-  }
-
-  /// Bits of the largest product; 0 where all are zero.
-  int width() const { return width_; }
-  /// Scales below times the largest weight, 2^24, need no further bit.
-  std::uint32_t limit() const { return limit_; }
-
-  [[gnu::noinline]] void widen(std::uint32_t weight, Scale16 scale) {
-    const std::uint64_t product = std::uint64_t{weight} * scale.mantissa();
-    if (product == 0) return;
-    width_ = std::max<int>(width_, significant_bits(product) + scale.exponent());
-    // 2^excess as Scale16 has it.
-    const int excess = width_ - kWeightFractionBits;
-    limit_ = excess < 11 ? 1U << std::max<int>(excess, 0)
-                         : static_cast<std::uint32_t>(excess - 10) << 11;
-  }
-
- private:
-  int width_ = 0;
-  std::uint32_t limit_ = 0;
-};
-
-/// Replaces a segment's scores by weights and adds to `totals` what they say.
-void weigh_segment(std::uint32_t* scores, WeightTotals& totals, const KvSegment& segment,
-                   std::int32_t largest) {
-  const Scale16* scale = segment.value_scales;
-  const std::uint32_t* const end = scores + segment.count;
-  // Copies, that they may stay in registers.
-  std::uint32_t limit = totals.limit();
-  int width = totals.width();
-  while (scores != end) {
-    const auto left = static_cast<std::size_t>(end - scores);
-    const std::uint32_t* const fold_end = scores + std::min(left, kWeightsPerFold);
-    std::uint32_t sum = 0;
-    for (; scores != fold_end; ++scores, ++scale) {
-      const std::uint32_t weight = softmax_weight(*scores, largest);
-      *scores = weight;
-      sum += weight;
-      if (scale->bits < limit) continue;
-      // A product has at most 12 bits more than the weight.
-      const int shift = width - 12 - scale->exponent();
-      if (shift >= 0 && weight >> shift == 0) continue;
-      totals.widen(weight, *scale);
-      limit = totals.limit();
-      width = totals.width();
-    }
-    totals.sum += sum;
-  }
-}
-
 }  // namespace
 
 std::int32_t score_of(std::int32_t dot, Scale16 scale, Multiplier factor) {

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps of attend_segments that a chip without vectors does in another order than the others:
-// attend_portable.cpp or attend_scalar.cpp, one of which a build has (src/sources.cmake).
+// The steps of attend_segments, of which chips have forms of their own: attend_*.cpp and
+// weigh_*.cpp, one of each in a build (src/sources.cmake).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 
 #include "attention/attend.hpp"
+#include "base/fixed_point.hpp"
+#include "kernels/softmax.hpp"
 
 namespace mote {
 
@@ -20,10 +23,47 @@ struct Largest {
   Scale16 value_scale;
 };
 
+/// What all positions together decide about the weights: their sum, and how many bits the largest
+/// product of weight and value scale needs.
+class WeightTotals {
+ public:
+  std::uint64_t sum = 0;
+
+  /// The position of the largest score has the largest weight. Only scales above its own, or not
+  /// far below, can make a larger product.
+  explicit WeightTotals(Scale16 scale_of_largest) {
+    widen(1U << kWeightFractionBits, scale_of_largest);
+  }
+
+  /// Bits of the largest product; 0 where all are zero.
+  int width() const { return width_; }
+  /// Scales below times the largest weight, 2^24, need no further bit.
+  std::uint32_t limit() const { return limit_; }
+
+  [[gnu::noinline]] void widen(std::uint32_t weight, Scale16 scale) {
+    const std::uint64_t product = std::uint64_t{weight} * scale.mantissa();
+    if (product == 0) return;
+    width_ = std::max<int>(width_, significant_bits(product) + scale.exponent());
+    // 2^excess as Scale16 has it.
+    const int excess = width_ - kWeightFractionBits;
+    limit_ = excess < 11 ? 1U << std::max<int>(excess, 0)
+                         : static_cast<std::uint32_t>(excess - 10) << 11;
+  }
+
+ private:
+  int width_ = 0;
+  std::uint32_t limit_ = 0;
+};
+
 /// Writes the base-2 scores of a segment in Q16, as score_of says them, and adds to `largest`.
 ///   scores (segment.count), query (head_size)
 void score_segment(std::uint32_t* scores, Largest& largest, const KvSegment& segment,
                    const std::int8_t* query, Multiplier factor, std::size_t head_size);
+
+/// Replaces a segment's scores by weights and adds to `totals` what they say.
+///   scores (segment.count) Q16, largest of all segments
+void weigh_segment(std::uint32_t* scores, WeightTotals& totals, const KvSegment& segment,
+                   std::int32_t largest);
 
 /// Adds the values of a segment, times their contributions, to `out`, which is zeroed before where
 /// the segment `is_first`. The weights are used up.
