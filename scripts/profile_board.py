@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the instructions of one token go on an emulated board, by function.
 
-Usage: profile_board.py FOLDER MODEL BOARD POSITION [--parts] [--lines N] [--seed N]
+Usage: profile_board.py FOLDER MODEL BOARD POSITION [--parts] [--lines N] [--seed N] [--bench]
 
 FOLDER is build/ports (scripts/build_ports.sh), MODEL a whole image, BOARD one of boards.json that
 QEMU runs, POSITION that of the token in a text that the model writes without a prompt. Needs g++ for
@@ -10,6 +10,7 @@ bench/board_profile.cpp, the plugin of QEMU that counts. Counts are those of the
 same on every run.
 --parts adds functions up to the parts of docs/BENCHMARKS.md.
 --lines N adds the N lines of source that most instructions belong to.
+--bench takes the tokens of the command `bench` of one_chip, for positions that no text reaches.
 --seed N draws the tokens with that seed rather than take the best each time: for a longer text.
 """
 
@@ -30,11 +31,14 @@ from check_port_sizes import find_program  # noqa: E402
 START = "mote::Transformer::decode("
 # The part of a function is that of the first of these words in its name.
 PARTS = (
-    ("matrix times vector", ("matvec", "multiply_", "::multiply", "write_rows", "prepare_part",
-                             "align_scales", "round_sum")),
-    ("attention", ("attend_segments", "dot_rows", "add_rows", "Attention", "attention", "score_of",
+    ("matrix times vector", ("matvec", "multiply_", "::multiply(", "write_rows", "prepare_part",
+                             "align_scales", "round_sum", "::widen", "rv32::", "write_row",
+                             "narrowing_lift", "add_part", "pass_of")),
+    ("attention", ("attend_segments", "dot_rows", "add_rows", "Attention", "attention", "score_",
                    "contribution", "WeightTotals", "KvRows", "reciprocal", "dot_features",
-                   "::add_row(", "make_features", "feature(")),
+                   "::add_row(", "make_features", "feature(", "weigh_", "scale_rows",
+                   "scale_segment", "add_segment", "add_values", "dot_two_by_two",
+                   "scale_and_add", "_features")),
     ("quantisation of blocks", ("quantize", "encode_scale", "apply_gains", "choose_steps")),
     ("rotation and transform", ("rotate", "sine", "hadamard")),
     ("SwiGLU", ("swiglu", "silu", "sigmoid", "compute_hidden")),
@@ -64,11 +68,15 @@ def symbols_of(prefix, elf):
 
 
 def count_token(folder, name, model, position, sampling, plugin, start, out):
-    """Lets the board write up to the position; {address: count}."""
-    options = f"{plugin},start={start},call={position + 1},out={out}"
+    """Lets the board write up to the position, or without `sampling` only compute; {address:
+    count}."""
+    call, command = position + 1, f"run n={position + 2} context={position + 3} {sampling} --"
+    if sampling is None:  # a pass of a prompt comes first
+        call, command = position + 2, f"bench n={position + 1}"
+    options = f"{plugin},start={start},call={call},out={out}"
     with Board(folder, name, "one_chip", model, extra=["-plugin", options]) as board:
         board.read_line(30)
-        board.write(f"!run n={position + 2} context={position + 3} {sampling} --\n")
+        board.write(f"!{command}\n")
         while True:
             line = board.read_line(600)
             if '"error"' in line:
@@ -134,7 +142,9 @@ def main():
     seed = take_number(words, "--seed", None)
     sampling = "temperature=0" if seed is None else f"temperature=1 seed={seed}"
     parts = "--parts" in words
-    words = [word for word in words if word != "--parts"]
+    if "--bench" in words:
+        sampling = None
+    words = [word for word in words if word not in ("--parts", "--bench")]
     if len(words) != 4:
         sys.exit(__doc__)
     folder, model, name, position = words[0], words[1], words[2], int(words[3])
