@@ -175,7 +175,8 @@ class Transformer {
   std::span<std::int64_t> widen(std::span<const std::int32_t> lanes);
   Scale16 quantize_lanes(std::int8_t* out, std::span<const std::int32_t> lanes, Multiplier unit);
   Scale16 quantize_turned(std::int8_t* out, std::span<std::int32_t> lanes,
-                          const LayerAttention& attention, std::uint32_t position, int drop);
+                          const LayerAttention& attention, int drop);
+  void turn(std::span<std::int32_t> heads, const LayerAttention& attention, std::uint32_t position);
   LayerAttention layer_attention(std::uint32_t layer);
   template <typename Visit>
   void visit_logits(Visit visit);

@@ -330,8 +330,13 @@ void score_segment(std::uint32_t* scores, Largest& largest, const KvSegment& seg
                    const std::int8_t* query, Multiplier factor, std::size_t head_size) {
   if (segment.count == 0) return;
   const auto count = static_cast<std::int32_t>(segment.count);
-  ScoreRows rows = {
-      scores + count, segment.keys, segment.key_scales + count, -count, 0, largest.score, 0, {}, 0};
+  ScoreRows rows;
+  rows.scores_end = scores + count;
+  rows.keys = segment.keys;
+  rows.scales_end = segment.key_scales + count;
+  rows.index = -count;
+  rows.best = largest.score;
+  rows.best_index = 0;
   if (head_size == kLanes) {
     rows.base = usual_base(-21 - factor.exponent);
     rows.factor = factor.mantissa << 11;

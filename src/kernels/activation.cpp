@@ -4,11 +4,13 @@
 #include <algorithm>
 
 #include "base/fixed_point.hpp"
+#include "base/platform.hpp"
 #include "kernels/exp2.hpp"
 
 namespace mote {
+namespace {
 
-std::uint32_t sigmoid_q16(std::int32_t x) {
+inline std::uint32_t sigmoid(std::int32_t x) {
   // e^-|x| = 2^(-|x| log2 e); beyond 24 it is nothing in Q16.
   const std::uint32_t magnitude = std::min<std::uint32_t>(
       x < 0 ? 0U - static_cast<std::uint32_t>(x) : static_cast<std::uint32_t>(x), 24U << 16);
@@ -24,10 +26,24 @@ std::uint32_t sigmoid_q16(std::int32_t x) {
   return x >= 0 ? positive : (1U << 16) - positive;
 }
 
-std::int32_t silu_q16_q20(std::int32_t x) {
+/// x * sigmoid, Q20, rounded half up.
+inline std::int32_t silu(std::int32_t x, std::uint32_t sigmoid_of_x) {
   constexpr std::int32_t kLimit = (1 << 27) - 1;
   const std::int64_t limited = std::clamp<std::int32_t>(x, -kLimit, kLimit);
-  return static_cast<std::int32_t>(shift_round(limited * sigmoid_q16(x), 12));
+  const std::int64_t product = limited * static_cast<std::int32_t>(sigmoid_of_x) + (1 << 11);
+  // 32 bits hold the result; compilers that knew would go on with 64.
+  return static_cast<std::int32_t>((static_cast<std::uint32_t>(product) >> 12) |
+                                   (static_cast<std::uint32_t>(product >> 32) << 20));
+}
+
+}  // namespace
+
+std::uint32_t sigmoid_q16(std::int32_t x) {
+  return sigmoid(x);
+}
+
+std::int32_t silu_q16_q20(std::int32_t x) {
+  return silu(x, sigmoid_q16(x));
 }
 
 std::int64_t swiglu_q36(std::int32_t gate, std::int32_t up) {
@@ -36,7 +52,12 @@ std::int64_t swiglu_q36(std::int32_t gate, std::int32_t up) {
 
 void ref::swiglu_lanes(std::int64_t* out, const std::int32_t* gate, const std::int32_t* up,
                        std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = swiglu_q36(gate[i], up[i]);
+  if constexpr (kFavorsSize) {
+    for (std::size_t i = 0; i < count; ++i) out[i] = swiglu_q36(gate[i], up[i]);
+  } else {
+    const std::int32_t* const end = gate + count;
+    for (; gate != end; ++gate) *out++ = std::int64_t{silu(*gate, sigmoid(*gate))} * *up++;
+  }
 }
 
 }  // namespace mote

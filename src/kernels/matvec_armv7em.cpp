@@ -78,10 +78,9 @@ static_assert(offsetof(WholeRows, row_bytes) == 4 && offsetof(WholeRows, widened
   "sxtb16 r9, r9, ror #8\n"                    \
   "smlad " sum ", r9, r7, " sum "\n"
 
-// One block of two rows: r0:lr is the first row's sum, [sp] and afterwards r6:r7 the second's; r1 and
-// r2 are the rows, r3 the widened lanes, r11 and r12 the dot products. Sets the carry where it was
-// the last.
-#define MOTE_INT8_BLOCK(block)                                        \
+// The dot products r11 and r12 of one block of two rows, r1 and r2, with the widened lanes r3, and
+// its scale, r4. Sets the carry where it was the last.
+#define MOTE_INT8_DOTS(block)                                         \
       "ldmia r3!, {r4-r7}\n"                                          \
       MOTE_INT8_ROW("r1", "r11", "smuad r11, r10, r4\n")              \
       MOTE_INT8_ROW("r2", "r12", "smuad r12, r10, r4\n")              \
@@ -91,8 +90,12 @@ static_assert(offsetof(WholeRows, row_bytes) == 4 && offsetof(WholeRows, widened
       MOTE_INT8_ROW("r2", "r12", "smlad r12, r10, r4, r12\n")         \
       ".endr\n"                                                       \
       "ldr r4, [r3], #4\n"                                            \
+      "lsrs r4, r4, #1\n"
+
+// One block of two rows: r0:lr is the first row's sum, [sp] and afterwards r6:r7 the second's.
+#define MOTE_INT8_BLOCK(block)                                        \
+      MOTE_INT8_DOTS(block)                                           \
       "ldrd r6, r7, [sp]\n"                                           \
-      "lsrs r4, r4, #1\n"                                             \
       "smlal r0, lr, r11, r4\n"                                       \
       "smlal r6, r7, r12, r4\n"                                       \
       "strd r6, r7, [sp]\n"
@@ -167,12 +170,15 @@ static_assert(offsetof(WholeRows, row_bytes) == 4 && offsetof(WholeRows, widened
       "add r2, r2, r1\n"                                              \
       "sub sp, sp, #8\n"                                              \
       "2:\n"                                                          \
-      "mov r0, #0\n"                                                  \
-      "mov lr, #0\n"                                                  \
-      "strd r0, lr, [sp]\n"                                           \
+      MOTE_INT8_DOTS(block)                                           \
+      "smull r0, lr, r11, r4\n"                                       \
+      "smull r6, r7, r12, r4\n"                                       \
+      "bcs 7f\n"                                                      \
+      "strd r6, r7, [sp]\n"                                           \
       "1:\n"                                                          \
       MOTE_INT8_BLOCK(block)                                          \
       "bcc 1b\n"                                                      \
+      "7:\n"                                                          \
       "ldr r3, [sp, #8]\n"                                            \
       "ldr r4, [r3, #12]\n"                                           \
       "ldr r5, [r4], #4\n"                                            \

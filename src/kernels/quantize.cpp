@@ -13,7 +13,7 @@ namespace mote {
 namespace {
 
 template <typename Lane>
-std::uint64_t largest_magnitude(std::span<const Lane> in) {
+std::uint64_t largest_by_both_ends(std::span<const Lane> in) {
   using Magnitude = std::make_unsigned_t<Lane>;
   Lane low = 0;
   Lane high = 0;
@@ -23,6 +23,26 @@ std::uint64_t largest_magnitude(std::span<const Lane> in) {
   }
   return std::max<Magnitude>(Magnitude{0} - static_cast<Magnitude>(low),
                              static_cast<Magnitude>(high));
+}
+
+/// As largest_by_both_ends, by one comparison a lane: -m comes right before m.
+std::uint64_t largest_in_order(std::span<const std::int32_t> in) {
+  std::uint32_t last = 0;
+  for (const std::int32_t lane : in) {
+    const std::uint32_t order =
+        (static_cast<std::uint32_t>(lane) << 1) ^ static_cast<std::uint32_t>(lane >> 31);
+    last = std::max(last, order);
+  }
+  return (last >> 1) + (last & 1);
+}
+
+std::uint64_t largest_magnitude(std::span<const std::int32_t> in) {
+  if constexpr (kFavorsSize || kHasWideRegisters) return largest_by_both_ends(in);
+  return largest_in_order(in);
+}
+
+std::uint64_t largest_magnitude(std::span<const std::int64_t> in) {
+  return largest_by_both_ends(in);
 }
 
 /// The smallest scale not below value * 2^exponent / 127, to 24 bits. // value 1 to 2^51

@@ -2,6 +2,7 @@
 // Rotary position embedding (Su et al., "RoFormer", 2021), lanes (2i, 2i + 1) turned together.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -15,9 +16,16 @@ struct SineCosine {
 /// Sine and cosine of `phase` * 2 pi / 2^32, within 1.2 units of 2^-15.
 SineCosine sine_cosine(std::uint32_t phase);
 
-/// Turns each pair of `head` by position * frequencies[i]; the phase wraps by itself.
-///   head (2n) any fixed-point format, |lane| < 2^30; frequencies (n) turns per position * 2^32
-void rotate_pairs(std::span<std::int32_t> head, const std::uint32_t* frequencies,
-                  std::uint32_t position);
+/// Turns each pair of every head by position * frequencies[i]; the phase wraps by itself.
+///   heads (count, 2n) any fixed-point format, |lane| < 2^30; frequencies (n) turns per position
+///   * 2^32
+void rotate_heads(std::span<std::int32_t> heads, std::size_t head_size,
+                  const std::uint32_t* frequencies, std::uint32_t position);
+
+/// The same for one head.
+inline void rotate_pairs(std::span<std::int32_t> head, const std::uint32_t* frequencies,
+                         std::uint32_t position) {
+  rotate_heads(head, head.size(), frequencies, position);
+}
 
 }  // namespace mote

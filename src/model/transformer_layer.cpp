@@ -186,15 +186,20 @@ Scale16 Transformer::quantize_lanes(std::int8_t* out, std::span<const std::int32
   return quantize_block_s32_s8(out, lanes, unit);
 }
 
-/// A key or a query, which is turned by its position in place and transformed, unless its layer
-/// knows no positions, and rounded. The factor 2^drop is taken out of what was transformed.
+/// Turns heads by a position, unless their layer knows none.
+void Transformer::turn(std::span<std::int32_t> heads, const LayerAttention& attention,
+                       std::uint32_t position) {
+  if (!attention.is_rotated()) return;
+  rotate_heads(heads, config().head_size, image_.rope_frequencies(), position);
+}
+
+/// A key or a query that was turned, which is transformed in place, unless its layer knows no
+/// positions, and rounded. The factor 2^drop is taken out of what was transformed.
 Scale16 Transformer::quantize_turned(std::int8_t* out, std::span<std::int32_t> lanes,
-                                     const LayerAttention& attention, std::uint32_t position,
-                                     int drop) {
+                                     const LayerAttention& attention, int drop) {
   if (!attention.is_rotated()) return quantize_lanes(out, lanes, kProjectionUnit);
   Multiplier unit = kProjectionUnit;
   unit.exponent -= drop;
-  rotate_pairs(lanes, image_.rope_frequencies(), position);
   // Nearly every head has room for its transform in 32 bits.
   if (!kFavorsSize && fits_transform(lanes)) {
     hadamard_transform(lanes);
@@ -260,9 +265,9 @@ void Transformer::store_keys_values(LayerAttention& attention, const HeadProject
     const std::uint32_t row = held_kv_index(kv_head) * head_size;
     project(rows_.first(lanes), weights.key, row, index, kProjectionFractionBits);
     project(rows_.subspan(half, lanes), weights.value, row, index, kProjectionFractionBits);
+    turn(rows_.first(lanes), attention, position_ + index);
     for (std::size_t lane = 0; lane < lanes; lane += head_size, ++kv_head) {
-      const Scale16 key_scale =
-          quantize_turned(key, rows_.subspan(lane, head_size), attention, position_ + index, 0);
+      const Scale16 key_scale = quantize_turned(key, rows_.subspan(lane, head_size), attention, 0);
       const Scale16 value_scale =
           quantize_lanes(value, rows_.subspan(half + lane, head_size), kProjectionUnit);
       attention.store(position_ + index, kv_head, {key, key_scale}, {value, value_scale});
@@ -280,13 +285,18 @@ void Transformer::attend_heads(LayerAttention& attention, const Projection& wq, 
     const std::size_t lanes = heads_per_call(own.end() - at, rows_.size() - head_size) * head_size;
     const std::uint32_t row = image_.held().heads.index_of(slice_.heads.head(at)) * head_size;
     project(rows_.first(lanes), wq, row, index, kProjectionFractionBits);
+    // Sinks want a query of their own of each head that is not turned yet.
+    const std::uint32_t position = position_ + index;
+    if (attention.sink_query_position(position) == position) {
+      turn(rows_.first(lanes), attention, position);
+    }
     for (std::size_t lane = 0; lane < lanes; lane += head_size, ++at) {
       attend_head(attention, rows_.subspan(lane, head_size), slice_.heads.head(at), index);
     }
   }
 }
 
-/// Of query head `head`, whose projection `lanes` are.
+/// Of query head `head`, whose projection `lanes` are: turned, unless sinks want it otherwise.
 void Transformer::attend_head(LayerAttention& attention, std::span<std::int32_t> lanes,
                               std::uint32_t head, std::uint32_t index) {
   const ModelConfig& c = config();
@@ -295,17 +305,20 @@ void Transformer::attend_head(LayerAttention& attention, std::span<std::int32_t>
   const int drop = std::countr_zero(hadamard_width(c.head_size));
   QuantizedVector query = {head_values_.data(), {}};
   QuantizedVector sink_query = {head_values_.data() + c.head_size, {}};
-  const std::uint32_t turn = attention.sink_query_position(position);
-  if (turn != position) {
+  const std::uint32_t sink_position = attention.sink_query_position(position);
+  if (sink_position != position) {
     const auto copy = rows_.last(c.head_size);
     std::copy(lanes.begin(), lanes.end(), copy.begin());
-    sink_query.scale = quantize_turned(&head_values_[c.head_size], copy, attention, turn, drop);
+    turn(copy, attention, sink_position);
+    sink_query.scale = quantize_turned(&head_values_[c.head_size], copy, attention, drop);
+    turn(lanes, attention, position);
   }
-  query.scale = quantize_turned(head_values_.data(), lanes, attention, position, drop);
+  query.scale = quantize_turned(head_values_.data(), lanes, attention, drop);
   const std::uint32_t group = c.heads_per_kv_head();
   const std::uint32_t own_head = slice_.heads.kv_index(head, group) * group + head % group;
   WideVector wide = {wide_.first(c.head_size), {}};
-  attention.attend(wide, scores_, position, own_head, query, turn != position ? sink_query : query);
+  attention.attend(wide, scores_, position, own_head, query,
+                   sink_position != position ? sink_query : query);
 
   const std::uint32_t block = heads_.block;
   for (std::uint32_t lane = 0; lane < c.head_size; lane += block) {
