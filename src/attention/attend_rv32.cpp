@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "attention/attend_steps.hpp"
-#include "mote/config.hpp"
 
 namespace mote {
 namespace {
@@ -53,11 +52,12 @@ int dot_raise(std::size_t head_size) {
 }
 
 /// The lanes of one piece of all keys, but the last: dots = or += their products with the query's.
-///   query  raised; rows  where the piece begins in the first row; the next is `width` further
+///   raise  of the query; rows  where the piece begins in the first row; the next is `width`
+///   further
 template <std::size_t... I>
-void dot_piece(std::int32_t* dots, const std::int8_t* rows, const std::int32_t* query,
+void dot_piece(std::int32_t* dots, const std::int8_t* rows, const std::int8_t* query, int raise,
                std::size_t count, std::size_t width, bool is_first, std::index_sequence<I...>) {
-  const std::int32_t lanes[] = {query[I]...};
+  const std::int32_t lanes[] = {query[I] * (1 << raise)...};
   const std::int32_t* const end = dots + count;
   if (is_first) {
     for (; dots != end; ++dots, rows += width) *dots = ((lanes[I] * rows[I]) + ...);
@@ -81,9 +81,9 @@ struct Scoring {
 
 /// Ends where a scale is unusual: its dot product, raised, is then in the place of the score.
 template <bool kIsOnly, std::size_t... I>
-[[gnu::noinline]] void score_piece(Scoring& s, const std::int32_t* query,
+[[gnu::noinline]] void score_piece(Scoring& s, const std::int8_t* query, int raise,
                                    std::index_sequence<I...>) {
-  const std::int32_t lanes[] = {query[I]...};
+  const std::int32_t lanes[] = {query[I] * (1 << raise)...};
   const std::int32_t* const end = s.end;
   const std::size_t width = kIsOnly ? sizeof...(I) : s.width;
   const std::uint32_t mantissa = s.mantissa;
@@ -117,9 +117,9 @@ template <bool kIsOnly, std::size_t... I>
 }
 
 template <bool kIsOnly, typename Piece>
-void score_all(Scoring& s, const std::int32_t* query, Multiplier factor, int raise, Piece lanes) {
+void score_all(Scoring& s, const std::int8_t* query, Multiplier factor, int raise, Piece lanes) {
   for (;;) {
-    score_piece<kIsOnly>(s, query, lanes);
+    score_piece<kIsOnly>(s, query, raise, lanes);
     if (s.dots == s.end) return;
     *s.dots = score_of(*s.dots >> raise, *s.scale, factor);
     if (*s.dots > s.best) {
@@ -223,16 +223,14 @@ void score_segment(std::uint32_t* scores, Largest& largest, const KvSegment& seg
   auto* dots = reinterpret_cast<std::int32_t*>(scores);
   const std::size_t count = segment.count;
   const int raise = dot_raise(head_size);
-  std::int32_t raised[kMaxHeadSize];
-  for (std::size_t i = 0; i < head_size; ++i) raised[i] = query[i] * (1 << raise);
   // Single lanes first, so that the last piece is a long one.
   std::size_t i = 0;
   const std::size_t single = head_size < kLanes ? head_size - 1 : head_size % kLanes;
   for (; i < single; ++i) {
-    dot_piece(dots, segment.keys + i, raised + i, count, head_size, i == 0, OneLane());
+    dot_piece(dots, segment.keys + i, query + i, raise, count, head_size, i == 0, OneLane());
   }
   for (; i + kLanes < head_size; i += kLanes) {
-    dot_piece(dots, segment.keys + i, raised + i, count, head_size, i == 0, Lanes());
+    dot_piece(dots, segment.keys + i, query + i, raise, count, head_size, i == 0, Lanes());
   }
   // The upper half of a product is shifted by one bit more, which rounds.
   Scoring scoring = {dots,
@@ -245,8 +243,8 @@ void score_segment(std::uint32_t* scores, Largest& largest, const KvSegment& seg
                      largest.score,
                      nullptr};
   visit_main_piece(head_size, [&](auto lanes) {
-    if (i == 0) return score_all<true>(scoring, raised, factor, raise, lanes);
-    score_all<false>(scoring, raised + i, factor, raise, lanes);
+    if (i == 0) return score_all<true>(scoring, query, factor, raise, lanes);
+    score_all<false>(scoring, query + i, factor, raise, lanes);
   });
   if (scoring.best_scale == nullptr) return;
   largest = {scoring.best, segment.value_scales[scoring.best_scale - segment.key_scales]};

@@ -102,11 +102,10 @@ void write_row(const Product& p, std::uint32_t row, std::int64_t sum) {
       multiply_shift(sum, scale.mantissa() * p.x.factor.mantissa, -(p.unit + scale.exponent()));
 }
 
-/// `rows` rows from `row` on, a multiple of those that `multiply` takes at a time, of a vector that
-/// is one part.
-template <typename Run, std::uint32_t kAtOnce, bool kIsNarrow>
-void write_rows(const Product& p, const Part& part, std::uint32_t row, std::uint32_t rows,
-                void multiply(Pass&)) {
+/// `rows` rows from `row` on, a multiple of those that `kMultiply` takes at a time, of a vector
+/// that is one part.
+template <typename Run, std::uint32_t kAtOnce, bool kIsNarrow, void (*kMultiply)(Pass&)>
+void write_rows(const Product& p, const Part& part, std::uint32_t row, std::uint32_t rows) {
   RowSum sums[kAtOnce];
   Pass pass = pass_of<Run>(p, part, row, 0);
   pass.sums_end = sums + kAtOnce;
@@ -119,7 +118,7 @@ void write_rows(const Product& p, const Part& part, std::uint32_t row, std::uint
   pass.usual = static_cast<std::uint32_t>(std::clamp(top, 0, 32));
   while (pass.out != pass.out_end) {
     pass.sums = sums;
-    multiply(pass);
+    kMultiply(pass);
     if (pass.sums != pass.sums_end) continue;
     const auto first = static_cast<std::uint32_t>(pass.out - p.out) - kAtOnce;
     for (std::uint32_t r = 0; r < kAtOnce; ++r) write_row(p, first + r, sums[r].whole());
@@ -129,13 +128,12 @@ void write_rows(const Product& p, const Part& part, std::uint32_t row, std::uint
 /// All rows from `row` on, four at least before the end; some of the last ones twice.
 template <typename Run, bool kIsNarrow>
 void write_all(const Product& p, const Part& part, std::uint32_t row = 0) {
-  const auto write = [&](std::uint32_t first, std::uint32_t rows) {
-    write_rows<Run, kRowsPerPass, kIsNarrow>(p, part, first, rows,
-                                             Run::template multiply<kIsNarrow>);
-  };
+  constexpr auto kMultiply = Run::template multiply<kIsNarrow>;
   const std::uint32_t left = (p.m.rows - row) % kRowsPerPass;
-  write(row, p.m.rows - row - left);
-  if (left != 0) write(p.m.rows - kRowsPerPass, kRowsPerPass);
+  write_rows<Run, kRowsPerPass, kIsNarrow, kMultiply>(p, part, row, p.m.rows - row - left);
+  if (left == 0) return;
+  write_rows<Run, kRowsPerPass, kIsNarrow, kMultiply>(p, part, p.m.rows - kRowsPerPass,
+                                                      kRowsPerPass);
 }
 
 /// The same for sums that 32 bits hold.
@@ -144,7 +142,7 @@ void write_all_narrow(const Product& p, const Part& part) {
   std::uint32_t row = 0;
   if (std::is_same_v<Run, rv32::Int8<8>> && p.m.row_bytes() == rv32::kEightStride) {
     row = p.m.rows / rv32::kEightRows * rv32::kEightRows;
-    write_rows<Run, rv32::kEightRows, true>(p, part, 0, row, rv32::multiply_eight_rows);
+    write_rows<Run, rv32::kEightRows, true, rv32::multiply_eight_rows>(p, part, 0, row);
   }
   write_all<Run, true>(p, part, row);
 }

@@ -278,7 +278,7 @@ struct Int8 {
   static constexpr std::uint32_t kHead = 2;       // scale, scale * 2^kScaleRaise
   static constexpr std::uint32_t kWords = kHead + 3 * W;
   static constexpr bool kHasFactors = false;
-  static constexpr bool kCanBeNarrow = true;
+  static constexpr bool kCanBeNarrow = W != 4;  // blocks of 16 are rare
 
   /// Lanes of the run of a block.
   static constexpr std::uint32_t first_lane(std::uint32_t run) { return 4 * W * run; }
@@ -336,46 +336,15 @@ struct Int8 {
   }
 };
 
-/// Runs of int4 weights, `W` words of eight each, in blocks of `B` bytes: lanes j and j + B share
-/// byte j.
-template <std::uint32_t W, std::uint32_t B = 4 * W>
-struct Int4 {
+/// The loop over runs of int4 weights, `W` words of eight each.
+template <std::uint32_t W>
+struct Int4Loop {
   static constexpr std::uint32_t kBytes = 4 * W;
   // Start of an accumulator, scale, scale * 2^kScaleRaise, bytes by which the factors go on.
   static constexpr std::uint32_t kHead = 4;
   static constexpr std::uint32_t kWords = kHead + 4 * W;
   static constexpr bool kHasFactors = true;
   static constexpr bool kCanBeNarrow = false;
-  static constexpr std::uint32_t kLowestSum = 0U - (32U * 128 << 16);
-
-  static constexpr std::uint32_t first_lane(std::uint32_t run) { return 4 * W * run; }
-
-  /// `later` in the lower half and `earlier` in the upper one, with a borrow where `later` is
-  /// negative.
-  static std::uint32_t pair(std::int32_t earlier, std::int32_t later) {
-    return (static_cast<std::uint32_t>(earlier) << 16) + static_cast<std::uint32_t>(later);
-  }
-
-  /// False where all 32 lanes are -128, which weights of -8 would make a sum of 2^15.
-  static bool prepare(std::uint32_t* head, std::int64_t&, const std::int8_t* lanes,
-                      std::uint32_t scale, std::uint32_t runs_left) {
-    std::uint32_t sums = 0;
-    std::uint32_t* words = head + kHead;
-    for (std::uint32_t i = 0; i < W; ++i, lanes += 4, words += 4) {
-      words[0] = pair(lanes[0], lanes[2]);
-      words[1] = pair(lanes[B], lanes[B + 2]);
-      words[2] = pair(lanes[1], lanes[3]);
-      words[3] = pair(lanes[B + 1], lanes[B + 3]);
-      const std::uint32_t both = words[0] + words[1] + words[2] + words[3];
-      sums += both + (both << 16);
-    }
-    sums = (sums + 0x8000) & 0xffff0000;
-    head[0] = 0x8000 - 8 * sums;
-    head[1] = scale;
-    head[2] = scale << kScaleRaise;
-    head[3] = runs_left == 0 ? 1 : 0;
-    return sums != kLowestSum;
-  }
 
   template <bool kIsNarrow>
   static void multiply(Pass& pass) {
@@ -412,6 +381,43 @@ struct Int4 {
         :
         [words] "i"(W), [bytes] "i"(kBytes), [run] "i"(4 * kWords), [narrow] "i"(kIsNarrow ? 1 : 0)
         : MOTE_RV32_REGISTERS);
+  }
+};
+
+/// These runs in blocks of `B` bytes: lanes j and j + B share
+/// byte j.
+template <std::uint32_t W, std::uint32_t B = 4 * W>
+struct Int4 : Int4Loop<W> {
+  using Int4Loop<W>::kHead;
+  static constexpr std::uint32_t kLowestSum = 0U - (32U * 128 << 16);
+
+  static constexpr std::uint32_t first_lane(std::uint32_t run) { return 4 * W * run; }
+
+  /// `later` in the lower half and `earlier` in the upper one, with a borrow where `later` is
+  /// negative.
+  static std::uint32_t pair(std::int32_t earlier, std::int32_t later) {
+    return (static_cast<std::uint32_t>(earlier) << 16) + static_cast<std::uint32_t>(later);
+  }
+
+  /// False where all 32 lanes are -128, which weights of -8 would make a sum of 2^15.
+  static bool prepare(std::uint32_t* head, std::int64_t&, const std::int8_t* lanes,
+                      std::uint32_t scale, std::uint32_t runs_left) {
+    std::uint32_t sums = 0;
+    std::uint32_t* words = head + kHead;
+    for (std::uint32_t i = 0; i < W; ++i, lanes += 4, words += 4) {
+      words[0] = pair(lanes[0], lanes[2]);
+      words[1] = pair(lanes[B], lanes[B + 2]);
+      words[2] = pair(lanes[1], lanes[3]);
+      words[3] = pair(lanes[B + 1], lanes[B + 3]);
+      const std::uint32_t both = words[0] + words[1] + words[2] + words[3];
+      sums += both + (both << 16);
+    }
+    sums = (sums + 0x8000) & 0xffff0000;
+    head[0] = 0x8000 - 8 * sums;
+    head[1] = scale;
+    head[2] = scale << kScaleRaise;
+    head[3] = runs_left == 0 ? 1 : 0;
+    return sums != kLowestSum;
   }
 };
 
