@@ -25,6 +25,8 @@ FLOORS = {
     ("armv7em", "matvec int4"): (8.5 / 8, 3),
     ("mve", "matvec int8"): (2 / 16, 2 / 4),
     ("mve", "matvec int4"): (5 / 32, 4 / 4),
+    ("rv32", "matvec int8"): (10 / 4, 2),
+    ("rv32", "matvec int4"): (16 / 8, 6),
 }
 
 
