@@ -195,7 +195,7 @@ void add_part(std::int64_t* sums, const Product& p, const Part& part, std::uint3
 /// False where nothing but the reference will do.
 template <typename Run>
 bool matvec(const Product& p) {
-  const std::uint32_t most = std::min(rv32::kPartRuns / p.runs, rv32::kPartLanes / p.m.block);
+  const std::uint32_t most = std::min(rv32::kPartRuns, rv32::kPartWords / Run::kWords) / p.runs;
   const std::uint32_t blocks = p.m.blocks();
   const std::uint32_t rows = p.m.rows;
   Part part;

@@ -4,15 +4,15 @@
 // instructions (int8) and 2.1 (int4), and 24 and 46 more for each four runs of up to 32 lanes.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 namespace mote::rv32 {
 
 inline constexpr std::uint32_t kRowsPerPass = 4;
-/// Lanes that are prepared at a time, and the runs that they are divided in.
-inline constexpr std::uint32_t kPartLanes = 288;
+/// Runs that are prepared at a time, and the words that they take: 9 of 32 lanes in int8, 12 in
+/// int4.
 inline constexpr std::uint32_t kPartRuns = 15;
+inline constexpr std::uint32_t kPartWords = 240;
 /// The unit of the upper word of a sum, and what it has above 32 bits.
 inline constexpr int kHighBits = 28;
 inline constexpr int kScaleRaise = 32 - kHighBits;
@@ -48,8 +48,7 @@ struct RowSum {
 struct Part {
   const std::uint32_t* end = nullptr;
   std::int64_t start = 0;  // what every sum begins with, int8 only
-  // Most for int8: 26 words for blocks of 32, 14 for those of 16.
-  std::uint32_t words[std::max<std::uint32_t>(kPartLanes / 32 * 26, kPartRuns * 14)];
+  std::uint32_t words[kPartWords];
 };
 
 /// Rows times a part, four at a time. The assembly knows the layout, and moves all on but the ends
