@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The set of kernels for the processor that a package is compiled for, by what compilers say of it.
-// Arduino and PlatformIO compile every source of a library: in their packages the sources of a set
-// stand between `#if defined(MOTE_KERNELS_<SET>)` and `#endif` (scripts/package_library.sh). Whoever
-// defines one of these wins.
+// Arduino and PlatformIO compile every source of a library: in their packages a source of some sets
+// alone stands between `#if defined(MOTE_KERNELS_<SET>)` and `#endif` (scripts/package_library.sh).
+// Whoever defines one of these wins.
 #pragma once
 
 #if defined(MOTE_KERNELS_PORTABLE) || defined(MOTE_KERNELS_ARMV6M) || \
