@@ -28,8 +28,8 @@ static_assert(kWeightFractionBits == 24 && kScoreFractionBits == 16);
 
 // clang-format off
 
-/// softmax_weight of each score. Ends behind the last position, or at one that may widen the totals,
-/// whose weight is then made and added.
+/// softmax_weight of each score. Ends behind the last position, or at one that may widen the
+/// totals, whose weight is then made and added.
 [[gnu::naked]] void weigh_rows(WeighRows*) {
   asm("push {r4-r11, lr}\n"
       "ldr r8, [r0, #28]\n"

@@ -126,8 +126,8 @@ static_assert(offsetof(WholeRows, row_bytes) == 4 && offsetof(WholeRows, widened
       "add sp, sp, #12\n"                                             \
       "pop {r4-r11, pc}\n")
 
-// multiply_shift of the sum in `low` and `high`, whose row has the mantissa `row` and, in its lowest
-// 8 bits, the shift r12: the product without its lowest 32 bits is r10:r9, and the last bit that is
+// multiply_shift of the sum in `low` and `high`, whose row has the mantissa `row` and, in its
+// lowest 8 bits, the shift r12: the product without its lowest 32 bits is r10:r9, and the last bit that is
 // shifted out the half that rounds up. The result takes the place of the mantissa, r8 and r11 are
 // scratch.
 #define MOTE_MULTIPLY_SUM(row, low, high)                             \

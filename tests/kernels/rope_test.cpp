@@ -171,7 +171,8 @@ TEST(RotateHeads, turns_each_head_as_if_it_were_alone) {
     for (std::int32_t& lane : heads) lane = random.between<std::int32_t>(-(1 << 29), 1 << 29);
     std::vector<std::int32_t> expected = heads;
     for (std::size_t head = 0; head < 3; ++head) {
-      rotate_pairs(std::span(expected).subspan(head * head_size, head_size), frequencies.data(), 77);
+      rotate_pairs(std::span(expected).subspan(head * head_size, head_size), frequencies.data(),
+                   77);
     }
     rotate_heads(heads, head_size, frequencies.data(), 77);
     EXPECT_EQ(heads, expected) << head_size;
