@@ -127,9 +127,9 @@ static_assert(offsetof(WholeRows, row_bytes) == 4 && offsetof(WholeRows, widened
       "pop {r4-r11, pc}\n")
 
 // multiply_shift of the sum in `low` and `high`, whose row has the mantissa `row` and, in its
-// lowest 8 bits, the shift r12: the product without its lowest 32 bits is r10:r9, and the last bit that is
-// shifted out the half that rounds up. The result takes the place of the mantissa, r8 and r11 are
-// scratch.
+// lowest 8 bits, the shift r12: the product without its lowest 32 bits is r10:r9, and the last bit
+// that is shifted out the half that rounds up. The result takes the place of the mantissa, r8 and
+// r11 are scratch.
 #define MOTE_MULTIPLY_SUM(row, low, high)                             \
       "umull r8, r9, " low ", " row "\n"                              \
       "mov r10, #0\n"                                                 \
