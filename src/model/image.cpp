@@ -106,10 +106,11 @@ std::span<const std::uint8_t> Image::section_bytes(SectionKind kind, std::uint32
 
 MatrixView Image::matrix(SectionKind kind, std::uint32_t layer) const {
   Section section;
-  if (!find(section, kind, layer)) {
-    MOTE_ASSERT(kind == SectionKind::classifier);
-    return matrix(SectionKind::token_embedding);
+  bool is_found = find(section, kind, layer);
+  if (!is_found && kind == SectionKind::classifier) {
+    is_found = find(section, SectionKind::token_embedding, 0);
   }
+  MOTE_ASSERT(is_found);
   const MatrixLayout layout =
       matrix_layout(section.rows, section.columns, section.block, section.format);
   const std::uint8_t* base = bytes_.data() + section.offset;
