@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax attention with AVX-512: eight or sixteen positions at a time. The reference is
-// attend.cpp, whose steps these are: scores, weights, contributions, values.
+// Softmax attention with AVX-512: sixteen positions at a time, in 32 bits each. The reference is
+// attend.cpp, whose steps these are: scores, weights, contributions, values. Numbers that do not
+// fit 32 bits, which scales far apart bring, are left to it.
 #include <immintrin.h>
 
 #include <cstddef>
@@ -8,59 +9,88 @@
 
 #include "attention/attend_x86.hpp"
 #include "kernels/exp2.hpp"
+#include "kernels/exp2_avx512.hpp"
 #include "kernels/x86_rounding.hpp"
 
 // Numbers in registers stay there only where everything is one function.
 #define INLINE [[gnu::always_inline]] inline
+#define INLINE_LAMBDA __attribute__((always_inline))
 
 namespace mote::avx512 {
 namespace {
 
-constexpr std::uint32_t kStep = 8;         // positions whose 64-bit numbers fill a vector
-constexpr std::uint32_t kWeightStep = 16;  // positions whose weights do
-constexpr std::uint32_t kQuad = 4;         // positions that one vpdpbusd adds up
+constexpr std::uint32_t kStep = 16;  // positions whose numbers fill a vector
+constexpr std::uint32_t kQuad = 4;   // positions that one vpdpbusd adds up
+constexpr std::size_t kBytes = 64;   // of a vector
 constexpr int kContributionBits = 20;
-constexpr std::size_t kOneVector = 64;  // any head of up to 64 lanes that is none of 8 or 16
-constexpr int kDigits = 3;              // bytes of a contribution
+constexpr int kDigits = 3;                 // bytes of a contribution
+constexpr int kProductDrop = 5;            // bits of a weight times a mantissa that do not fit 32
+constexpr std::uint32_t kWeightStep = 64;  // positions whose weights are found at once
+constexpr std::uint32_t kOwnPositions = 4096;  // whose numbers need no memory of the caller
 
-/// The scales of eight rows. Those past the mask are 0.
-struct Scales {
-  __m512i mantissa;
-  __m512i exponent;
+/// Head sizes with code of their own; all others up to 64 lanes, and longer ones.
+constexpr std::size_t kOneVector = 64;
+constexpr std::size_t kLong = 256;
+
+INLINE __m512i set(int value) {
+  return _mm512_set1_epi32(value);
+}
+
+/// Positions of a step: all, or those that are left of a segment.
+struct Step {
+  std::uint32_t count;
+  __mmask16 mask;
 };
 
-INLINE Scales load_scales(const Scale16* scales, __mmask8 mask) {
-  const __m512i bits = _mm512_cvtepu16_epi64(_mm_maskz_loadu_epi16(mask, scales));
-  const __m512i raised = _mm512_srli_epi64(bits, 11);
-  const __mmask8 is_normal = _mm512_test_epi64_mask(raised, raised);
-  const __m512i fraction = _mm512_and_si512(bits, _mm512_set1_epi64(0x7ff));
-  return {_mm512_mask_or_epi64(fraction, is_normal, fraction, _mm512_set1_epi64(0x800)),
-          _mm512_mask_sub_epi64(raised, is_normal, raised, _mm512_set1_epi64(1))};
+INLINE Step last_step(std::uint32_t rest) {
+  return {rest, static_cast<__mmask16>((1U << rest) - 1U)};
 }
 
-__mmask8 mask_of(std::uint32_t count) {
-  return static_cast<__mmask8>((1U << (count < kStep ? count : kStep)) - 1U);
+/// Calls visit(first position, step), so that it is compiled for whole steps by themselves.
+template <typename Visit>
+INLINE void for_each_step(std::uint32_t count, const Visit& visit) {
+  std::uint32_t t = 0;
+  for (; t + kStep <= count; t += kStep) visit(t, Step{kStep, 0xffff});
+  if (t < count) visit(t, last_step(count - t));
 }
 
-/// Sums of the even and of the odd int32 of each of eight vectors.
-INLINE __m512i add_up(const __m512i (&sums)[8]) {
-  __m512i pairs[4];
-  for (int i = 0; i < 4; ++i) {
-    pairs[i] = _mm512_add_epi32(_mm512_unpacklo_epi64(sums[2 * i], sums[2 * i + 1]),
-                                _mm512_unpackhi_epi64(sums[2 * i], sums[2 * i + 1]));
-  }
-  __m512i fours[2];
-  for (int i = 0; i < 2; ++i) {
-    fours[i] = _mm512_add_epi32(_mm512_shuffle_i64x2(pairs[2 * i], pairs[2 * i + 1], 0x88),
-                                _mm512_shuffle_i64x2(pairs[2 * i], pairs[2 * i + 1], 0xdd));
-  }
-  return _mm512_add_epi32(_mm512_shuffle_i64x2(fours[0], fours[1], 0x88),
-                          _mm512_shuffle_i64x2(fours[0], fours[1], 0xdd));
+/// The first `bytes` bytes of a vector, up to all; none where they are negative or 0.
+INLINE __mmask64 first_bytes(int bytes) {
+  if (bytes <= 0) return 0;
+  return ~std::uint64_t{0} >> (64 - (bytes < 64 ? bytes : 64));
 }
 
-/// Adds neighbouring int32; the low half of every 64 bits holds their sum.
-INLINE __m512i add_pairs(__m512i sums) {
-  return _mm512_add_epi32(sums, _mm512_srli_epi64(sums, 32));
+/// Scales: mantissa * 2^(above - 1). Those past the mask are 0.
+struct Scales {
+  __m512i mantissa;
+  __m512i above;
+};
+
+INLINE __m512i load_bits(const Scale16* scales, __mmask16 mask) {
+  return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, scales));
+}
+
+INLINE __m512i exponents_above(__m512i bits) {
+  return _mm512_max_epi32(_mm512_srli_epi32(bits, 11), set(1));
+}
+
+INLINE Scales load_scales(const Scale16* scales, __mmask16 mask) {
+  const __m512i bits = load_bits(scales, mask);
+  const __mmask16 is_normal = _mm512_cmpge_epu32_mask(bits, set(0x800));
+  const __m512i fraction = _mm512_and_si512(bits, set(0x7ff));
+  return {_mm512_mask_or_epi32(fraction, is_normal, fraction, set(0x800)), exponents_above(bits)};
+}
+
+/// Sums of each four int32 of four vectors: those of a, b, c and d side by side.
+INLINE __m512i add_fours(__m512i a, __m512i b, __m512i c, __m512i d) {
+  const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+  const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+
+/// Sums of 128-bit parts: of neighbours in a, then in b.
+INLINE __m512i add_parts(__m512i a, __m512i b) {
+  return _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd));
 }
 
 /// Keys times query, of unsigned keys (plus 128), whose excess `start` takes out.
@@ -71,7 +101,7 @@ INLINE __m512i multiply_keys(__m512i start, __m512i keys, __m512i query) {
 /// A query that is repeated as often as it fits 64 bytes (heads of 8 and 16 lanes), or is longer.
 template <std::size_t H>
 struct Query {
-  static constexpr std::size_t kVectors = H != 0 ? 1 : 4;
+  static constexpr std::size_t kVectors = H == kLong ? kLong / kBytes : 1;
   __m512i lanes[kVectors];
   __m512i start[kVectors];  // -128 * the sum of each four lanes
   std::size_t head_size;
@@ -88,10 +118,9 @@ INLINE Query<H> load_query(const std::int8_t* values, std::size_t head_size) {
     query.lanes[0] =
         _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values)));
   } else {
-    for (std::size_t i = 0; i * 64 < head_size; ++i) {
-      const std::size_t lanes = head_size - i * 64 < 64 ? head_size - i * 64 : 64;
-      query.lanes[i % Query<H>::kVectors] =
-          _mm512_maskz_loadu_epi8(~std::uint64_t{0} >> (64 - lanes), values + i * 64);
+    for (std::size_t i = 0; i < Query<H>::kVectors; ++i) {
+      const __mmask64 mask = first_bytes(static_cast<int>(head_size) - static_cast<int>(i * 64));
+      query.lanes[i] = _mm512_maskz_loadu_epi8(mask, values + i * kBytes);
     }
   }
   for (std::size_t i = 0; i < Query<H>::kVectors; ++i) {
@@ -102,295 +131,324 @@ INLINE Query<H> load_query(const std::int8_t* values, std::size_t head_size) {
   return query;
 }
 
-/// Dot products with `count` keys, at most eight, in the low halves.
+/// Products with one key, 16 sums of four lanes or more.
+template <std::size_t H>
+INLINE __m512i multiply_row(const Query<H>& query, const std::int8_t* key) {
+  if (H == kOneVector) {
+    const __mmask64 mask = first_bytes(static_cast<int>(query.head_size));
+    return multiply_keys(query.start[0], _mm512_maskz_loadu_epi8(mask, key), query.lanes[0]);
+  }
+  __m512i sums = _mm512_setzero_si512();
+  for (std::size_t i = 0; i < Query<H>::kVectors && i * kBytes < query.head_size; ++i) {
+    const __mmask64 mask = first_bytes(static_cast<int>(query.head_size - i * kBytes));
+    sums = _mm512_add_epi32(
+        sums, multiply_keys(query.start[i], _mm512_maskz_loadu_epi8(mask, key + i * kBytes),
+                            query.lanes[i]));
+  }
+  return sums;
+}
+
+/// Dot products with the keys of a step.
 template <std::size_t H>
 INLINE __m512i dot_keys(const Query<H>& query, const std::int8_t* keys, std::uint32_t count) {
-  if (H == 8) {
-    const __mmask64 mask = ~std::uint64_t{0} >> (64 - count * 8);
-    return add_pairs(
-        multiply_keys(query.start[0], _mm512_maskz_loadu_epi8(mask, keys), query.lanes[0]));
-  }
-  if (H == 16) {
-    const std::uint32_t first = count < 4 ? count : 4;
-    const __mmask64 low = ~std::uint64_t{0} >> (64 - first * 16);
-    const __mmask64 high = count == first ? 0 : ~std::uint64_t{0} >> (64 - (count - first) * 16);
-    const __m512i a =
-        multiply_keys(query.start[0], _mm512_maskz_loadu_epi8(low, keys), query.lanes[0]);
-    const __m512i b =
-        multiply_keys(query.start[0], _mm512_maskz_loadu_epi8(high, keys + 64), query.lanes[0]);
-    const __m512i sums =
-        add_pairs(_mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b)));
-    return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), sums);
-  }
-  __m512i sums[kStep];
-  if (H == kOneVector) {
-    const __mmask64 mask = ~std::uint64_t{0} >> (64 - query.head_size);
-    for (std::uint32_t t = 0; t < kStep; ++t) {
-      const std::int8_t* key = keys + (t < count ? t : 0) * query.head_size;
-      sums[t] = multiply_keys(query.start[0], _mm512_maskz_loadu_epi8(mask, key), query.lanes[0]);
+  if (H == 8 || H == 16) {
+    constexpr int kVectors = H == 8 ? 2 : 4;
+    __m512i sums[4] = {};
+    for (int i = 0; i < kVectors; ++i) {
+      const __mmask64 mask = first_bytes(static_cast<int>(count * H) - 64 * i);
+      sums[i] = multiply_keys(query.start[0], _mm512_maskz_loadu_epi8(mask, keys + 64 * i),
+                              query.lanes[0]);
     }
-    return add_pairs(add_up(sums));
-  }
-  for (std::uint32_t t = 0; t < kStep; ++t) {
-    const std::int8_t* key = keys + (t < count ? t : 0) * query.head_size;
-    sums[t] = _mm512_setzero_si512();
-    for (std::size_t i = 0; i * 64 < query.head_size; ++i) {
-      const std::size_t lanes = query.head_size - i * 64 < 64 ? query.head_size - i * 64 : 64;
-      const __m512i part = _mm512_maskz_loadu_epi8(~std::uint64_t{0} >> (64 - lanes), key + i * 64);
-      const std::size_t v = i % Query<H>::kVectors;
-      sums[t] = _mm512_add_epi32(sums[t], multiply_keys(query.start[v], part, query.lanes[v]));
+    if (H == 8) {
+      const __m512i even =
+          _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+      const __m512i odd = _mm512_add_epi32(even, set(1));
+      return _mm512_add_epi32(_mm512_permutex2var_epi32(sums[0], even, sums[1]),
+                              _mm512_permutex2var_epi32(sums[0], odd, sums[1]));
     }
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(order, add_fours(sums[0], sums[1], sums[2], sums[3]));
   }
-  return add_pairs(add_up(sums));
+  __m512i fours[4];
+  for (std::uint32_t f = 0; f < 4; ++f) {
+    __m512i sums[4];
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      const std::uint32_t row = 4 * f + i;
+      sums[i] = multiply_row(query, keys + (row < count ? row : 0) * query.head_size);
+    }
+    fours[f] = add_fours(sums[0], sums[1], sums[2], sums[3]);
+  }
+  return add_parts(add_parts(fours[0], fours[1]), add_parts(fours[2], fours[3]));
 }
 
-/// Rare shifts, one by one.
-__m512i round_scores_slowly(__m512i products, __m512i shifts) {
-  alignas(64) std::int64_t numbers[kStep];
-  alignas(64) std::int64_t by[kStep];
-  _mm512_store_si512(numbers, products);
-  _mm512_store_si512(by, shifts);
-  for (std::uint32_t i = 0; i < kStep; ++i) {
-    numbers[i] = x86::round_shift(numbers[i], static_cast<int>(by[i]));
-  }
-  return _mm512_load_si512(numbers);
+/// The upper halves of the products of unsigned numbers.
+INLINE __m512i high_products(__m512i a, __m512i b) {
+  const __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(a, b), 32);
+  const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
+  return _mm512_mask_mov_epi32(even, 0xaaaa, odd);
 }
 
-/// Base-2 scores of a segment in Q16; returns the largest of them and `largest`.
-template <std::size_t H>
-INLINE __m256i score_segment(std::uint32_t* scores, __m256i largest, const KvSegment& segment,
-                             const Query<H>& query, Multiplier factor) {
-  const __m512i one = _mm512_set1_epi64(1);
-  for (std::uint32_t t = 0; t < segment.count; t += kStep) {
-    const std::uint32_t count = segment.count - t < kStep ? segment.count - t : kStep;
-    const __mmask8 mask = mask_of(count);
-    const Scales scale = load_scales(segment.key_scales + t, mask);
-    const __m512i dots = dot_keys(query, segment.keys + t * query.head_size, count);
-    const __m512i wide = _mm512_srai_epi64(_mm512_slli_epi64(dots, 32), 32);
-    const __m512i products = _mm512_mullo_epi64(
-        wide, _mm512_mul_epu32(scale.mantissa, _mm512_set1_epi64(factor.mantissa)));
-    // A shift of 63 gives 0, as all longer ones do.
-    const __m512i shift = _mm512_min_epi64(
-        _mm512_sub_epi64(_mm512_set1_epi64(-std::int64_t{factor.exponent}), scale.exponent),
-        _mm512_set1_epi64(63));
-    __m512i rounded = _mm512_srav_epi64(
-        _mm512_add_epi64(products, _mm512_sllv_epi64(one, _mm512_sub_epi64(shift, one))), shift);
-    if (_mm512_mask_cmplt_epi64_mask(mask, shift, one) != 0) {
-      rounded = round_scores_slowly(products, shift);
-    }
-    const __m256i saturated = _mm512_cvtsepi64_epi32(rounded);
-    _mm256_mask_storeu_epi32(scores + t, mask, saturated);
-    largest = _mm256_mask_max_epi32(largest, mask, largest, saturated);
-  }
-  return largest;
+/// Those of signed numbers with unsigned ones.
+INLINE __m512i high_signed_products(__m512i a, __m512i b) {
+  const __m512i even = _mm512_srli_epi64(_mm512_mul_epi32(a, b), 32);
+  const __m512i odd = _mm512_mul_epi32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
+  const __m512i high = _mm512_mask_mov_epi32(even, 0xaaaa, odd);
+  return _mm512_mask_add_epi32(high, _mm512_movepi32_mask(b), high, a);
 }
 
-/// softmax_weight of sixteen scores.
-INLINE __m512i weigh(__m512i scores, __m512i largest) {
-  const __m512i below = _mm512_sub_epi32(largest, scores);
-  const __m512i whole = _mm512_srli_epi32(below, 16);
-  const __m512i index = _mm512_and_si512(_mm512_srli_epi32(below, 8), _mm512_set1_epi32(0xff));
-  const __m512i between = _mm512_and_si512(below, _mm512_set1_epi32(0xff));
-  // Each gathered 64 bits hold a power and the one after it.
-  const void* table = &kPowersOfTwo;
-  const __m512i low = _mm512_i32gather_epi64(_mm512_castsi512_si256(index), table, 4);
-  const __m512i high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(index, 1), table, 4);
-  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-  const __m512i power = _mm512_permutex2var_epi32(low, even, high);
-  const __m512i step = _mm512_sub_epi32(power, _mm512_permutex2var_epi32(low, odd, high));
-  const __m512i fall = _mm512_srli_epi32(
-      _mm512_add_epi32(_mm512_mullo_epi32(step, between), _mm512_set1_epi32(128)), 8);
-  const __m512i twice = _mm512_slli_epi32(_mm512_sub_epi32(power, fall), 1);
-  const __m512i one = _mm512_set1_epi32(1);
-  const __m512i q30 = _mm512_srli_epi32(_mm512_add_epi32(_mm512_srlv_epi32(twice, whole), one), 1);
-  const __m512i q24 = _mm512_srli_epi32(_mm512_add_epi32(q30, _mm512_set1_epi32(32)), 6);
-  return _mm512_maskz_mov_epi32(_mm512_cmplt_epu32_mask(whole, _mm512_set1_epi32(31)), q24);
+/// value / 2^(shift + 1), rounded half up; 0 for shifts of 32 and more.
+INLINE __m512i halve_round(__m512i shifted) {
+  return _mm512_srai_epi32(_mm512_add_epi32(shifted, set(1)), 1);
 }
 
 /// What all positions together decide about the weights.
-struct Totals {
-  __m512i sum;    // of the weights, in parts
-  __m512i width;  // bits of the largest weight * value scale, in parts
+struct Largest {
+  __m512i score = _mm512_set1_epi32(INT32_MIN);
+  __mmask16 rare = 0;  // not zero: some number does not fit
 };
 
-/// Bits of each weight * scale; 0 where it is 0.
-INLINE __m512i product_width(__m256i weights, const Scales& scale) {
-  const __m512i product = _mm512_mul_epu32(_mm512_cvtepu32_epi64(weights), scale.mantissa);
-  const __m512i bits = _mm512_sub_epi64(_mm512_set1_epi64(64), _mm512_lzcnt_epi64(product));
-  return _mm512_maskz_add_epi64(_mm512_test_epi64_mask(product, product), bits, scale.exponent);
+/// Where numbers of positions are kept between the steps: a memory of this function, in which every
+/// segment begins anew, at a multiple of 64, or, for more positions, the caller's, side by side.
+/// Whole vectors are read again sooner than parts.
+template <bool kPadded>
+struct Numbers {
+  static std::uint32_t width(std::uint32_t count) {
+    return kPadded ? (count + kWeightStep - 1) / kWeightStep * kWeightStep : count;
+  }
+  INLINE static void store(std::uint32_t* at, __mmask16 mask, __m512i numbers) {
+    if (kPadded) return _mm512_store_si512(at, numbers);
+    _mm512_mask_storeu_epi32(at, mask, numbers);
+  }
+  INLINE static __m512i load(const std::uint32_t* at, __mmask16 mask) {
+    return kPadded ? _mm512_load_si512(at) : _mm512_maskz_loadu_epi32(mask, at);
+  }
+};
+
+/// Base-2 scores of a segment in Q16.
+///   raise of the dot product, by which its product with the mantissas needs no lower half
+template <std::size_t H, bool kPadded>
+INLINE void score_segment(std::uint32_t* scores, Largest& largest, const KvSegment& segment,
+                          const Query<H>& query, Multiplier factor) {
+  const int raise = __builtin_clz(static_cast<unsigned>(query.head_size) << 14) - 1;
+  const __m128i raised = _mm_cvtsi32_si128(raise);
+  const __m512i base = set(raise + 1 - 33 - factor.exponent);
+  const __m512i mantissa = set(static_cast<int>(factor.mantissa));
+  for_each_step(segment.count, [&](std::uint32_t t, Step step) INLINE_LAMBDA {
+    const Scales scale = load_scales(segment.key_scales + t, step.mask);
+    const __m512i dots = dot_keys(query, segment.keys + t * query.head_size, step.count);
+    const __m512i high = high_signed_products(_mm512_sll_epi32(dots, raised),
+                                              _mm512_mullo_epi32(scale.mantissa, mantissa));
+    const __m512i shift = _mm512_sub_epi32(base, scale.above);
+    const __m512i result = halve_round(_mm512_srav_epi32(high, shift));
+    Numbers<kPadded>::store(scores + t, step.mask, result);
+    largest.score = _mm512_mask_max_epi32(largest.score, step.mask, largest.score, result);
+    largest.rare = static_cast<__mmask16>(
+        largest.rare | _mm512_mask_cmplt_epi32_mask(step.mask, shift, _mm512_setzero_si512()));
+  });
 }
 
-/// Replaces a segment's scores by weights and adds to `totals` what they say.
+/// What all positions together decide about the contributions.
+struct Totals {
+  __m512i sum = _mm512_setzero_si512();    // of the weights, 64 bits each
+  __m512i width = _mm512_setzero_si512();  // bits of the largest weight * value scale
+};
+
+/// Replaces the scores of up to 64 positions by weight * mantissa of the value's scale, less the
+/// lowest bits.
+template <bool kPadded>
+INLINE void weigh_four_steps(std::uint32_t* scores, Totals& totals, const Scale16* scales,
+                             std::uint32_t count, __m512i largest) {
+  const __mmask64 all = ~std::uint64_t{0} >> (count < 64 ? 64 - count : 0);
+  __m512i below[4];
+  __m512i weights[4];
+  for (std::uint32_t v = 0; v < 4; ++v) {
+    const auto mask = static_cast<__mmask16>(all >> (kStep * v));
+    below[v] = _mm512_sub_epi32(largest, Numbers<kPadded>::load(scores + kStep * v, mask));
+  }
+  exp2_negative(weights, below);
+  __m512i sum = _mm512_setzero_si512();
+  for (std::uint32_t v = 0; v < 4; ++v) {
+    const auto mask = static_cast<__mmask16>(all >> (kStep * v));
+    // From Q30 to Q24.
+    weights[v] = _mm512_maskz_srli_epi32(mask, _mm512_add_epi32(weights[v], set(32)), 6);
+    sum = _mm512_add_epi32(sum, weights[v]);
+    const Scales scale = load_scales(scales + kStep * v, mask);
+    const __m512i product = high_products(_mm512_slli_epi32(weights[v], 7),
+                                          _mm512_slli_epi32(scale.mantissa, 25 - kProductDrop));
+    Numbers<kPadded>::store(scores + kStep * v, mask, product);
+    const __m512i width = _mm512_sub_epi32(_mm512_add_epi32(scale.above, set(31 + kProductDrop)),
+                                           _mm512_lzcnt_epi32(product));
+    totals.width = _mm512_max_epi32(totals.width, width);
+  }
+  totals.sum = _mm512_add_epi64(totals.sum, _mm512_and_si512(sum, _mm512_set1_epi64(0xffffffff)));
+  totals.sum = _mm512_add_epi64(totals.sum, _mm512_srli_epi64(sum, 32));
+}
+
+template <bool kPadded>
 INLINE void weigh_segment(std::uint32_t* scores, Totals& totals, const KvSegment& segment,
-                          std::int32_t largest) {
-  const __m512i top = _mm512_set1_epi32(largest);
+                          __m512i largest) {
   for (std::uint32_t t = 0; t < segment.count; t += kWeightStep) {
-    const std::uint32_t count = segment.count - t;
-    const auto mask = static_cast<__mmask16>(count < kWeightStep ? (1U << count) - 1U : 0xffffU);
-    const __m512i weights =
-        _mm512_maskz_mov_epi32(mask, weigh(_mm512_maskz_loadu_epi32(mask, scores + t), top));
-    _mm512_mask_storeu_epi32(scores + t, mask, weights);
-    const __m512i low_half = _mm512_set1_epi64(0xffffffff);
-    totals.sum = _mm512_add_epi64(totals.sum, _mm512_and_si512(weights, low_half));
-    totals.sum = _mm512_add_epi64(totals.sum, _mm512_srli_epi64(weights, 32));
-    const Scale16* scales = segment.value_scales + t;
-    totals.width = _mm512_max_epi64(
-        totals.width, product_width(_mm512_castsi512_si256(weights),
-                                    load_scales(scales, static_cast<__mmask8>(mask))));
-    totals.width = _mm512_max_epi64(
-        totals.width, product_width(_mm512_extracti64x4_epi64(weights, 1),
-                                    load_scales(scales + kStep, static_cast<__mmask8>(mask >> 8))));
+    weigh_four_steps<kPadded>(scores + t, totals, segment.value_scales + t, segment.count - t,
+                              largest);
   }
 }
 
-/// Contributions of eight positions in units of 2^(width - 20).
-INLINE __m256i contribute(__m256i weights, const Scales& scale, int width) {
-  const __m512i product = _mm512_mul_epu32(_mm512_cvtepu32_epi64(weights), scale.mantissa);
-  const __m512i shift =
-      _mm512_sub_epi64(_mm512_set1_epi64(width - kContributionBits), scale.exponent);
-  const __m512i one = _mm512_set1_epi64(1);
-  const __m512i half = _mm512_sllv_epi64(one, _mm512_sub_epi64(shift, one));
-  const __m512i fallen = _mm512_srlv_epi64(_mm512_add_epi64(product, half), shift);
-  const __m512i raised =
-      _mm512_sllv_epi64(product, _mm512_sub_epi64(_mm512_setzero_si512(), shift));
-  const __mmask8 falls = _mm512_cmpgt_epi64_mask(shift, _mm512_setzero_si512());
-  return _mm512_cvtepi64_epi32(_mm512_mask_mov_epi64(raised, falls, fallen));
-}
+/// A product without its lowest bits may be 0 where the product is not. Its width is then at most
+/// this, and that of all positions certain only if it is larger.
+constexpr int kWidestOfDropped = kProductDrop + 30;
 
-/// Bytes of the contributions of 16 positions: of each four positions, their lowest bytes side by
-/// side, then the next ones.
-INLINE void store_digits(std::uint32_t (&digits)[kWeightStep], const std::uint32_t* weights,
-                         const Scale16* scales, std::uint32_t count, int width) {
-  const auto mask = static_cast<__mmask16>(count < kWeightStep ? (1U << count) - 1U : 0xffffU);
-  const auto low = static_cast<__mmask8>(mask);
-  const auto high = static_cast<__mmask8>(mask >> 8);
-  const __m512i all = _mm512_maskz_loadu_epi32(mask, weights);
-  const __m256i first = contribute(_mm512_castsi512_si256(all), load_scales(scales, low), width);
-  const __m256i second =
-      contribute(_mm512_extracti64x4_epi64(all, 1), load_scales(scales + kStep, high), width);
-  const __m512i numbers = _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+/// Contributions of sixteen positions, whose shifts are counted from `base`: of each four positions
+/// their lowest bytes side by side, then the next ones.
+template <bool kPadded>
+INLINE __m512i load_digits(__mmask16& rare, const std::uint32_t* products, const Scale16* scales,
+                           __mmask16 mask, __m512i base) {
+  const __m512i shift = _mm512_sub_epi32(base, exponents_above(load_bits(scales, mask)));
+  rare = static_cast<__mmask16>(rare |
+                                _mm512_mask_cmplt_epi32_mask(mask, shift, _mm512_setzero_si512()));
+  const __m512i product = Numbers<kPadded>::load(products, mask);
+  const __m512i numbers = halve_round(_mm512_srlv_epi32(product, shift));
   const __m512i by_digit =
       _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-  _mm512_store_si512(digits, _mm512_shuffle_epi8(numbers, by_digit));
+  return _mm512_shuffle_epi8(numbers, by_digit);
 }
 
-/// Sixteen lanes of four rows, those of a lane side by side. Rows from `count` on are any.
-INLINE __m512i load_quad(const std::int8_t* values, std::size_t head_size, std::uint32_t count,
-                         __mmask16 lanes) {
-  const std::size_t last = count < kQuad ? count - 1 : kQuad - 1;
-  const auto row = [&](std::size_t r) {
-    return _mm_maskz_loadu_epi8(lanes, values + (r < last ? r : last) * head_size);
-  };
-  __m512i rows = _mm512_castsi128_si512(row(0));
-  rows = _mm512_inserti32x4(rows, row(1), 1);
-  rows = _mm512_inserti32x4(rows, row(2), 2);
-  return _mm512_inserti32x4(rows, row(3), 3);
+/// Adds sums of digits, which stand in units of 2^(8 d), to the lanes in `mask`.
+INLINE void add_digits(std::int64_t* out, const __m256i (&sums)[kDigits], __mmask8 mask) {
+  __m512i total = _mm512_maskz_loadu_epi64(mask, out);
+  for (int d = 0; d < kDigits; ++d) {
+    total = _mm512_add_epi64(
+        total, _mm512_slli_epi64(_mm512_cvtepi32_epi64(sums[d]), 8U * static_cast<unsigned>(d)));
+  }
+  _mm512_mask_storeu_epi64(out, mask, total);
 }
 
-/// Byte 4 i + j of the result is byte `stride` * j + i of a vector, in each of 16 / `stride` parts.
-__m512i transpose_index(int stride) {
-  alignas(64) std::uint8_t index[64];
-  for (int i = 0; i < 16; ++i) {
-    for (int j = 0; j < 4; ++j) {
-      index[4 * i + j] =
-          static_cast<std::uint8_t>(i / stride * 4 * stride + stride * j + i % stride);
+/// The order of a vector of rows that has, of each four rows, their first lanes side by side, then
+/// the next ones.
+template <std::size_t H>
+struct ByLane {
+  alignas(64) std::uint8_t bytes[kBytes] = {};
+  constexpr ByLane() {
+    for (std::size_t i = 0; i < kBytes; ++i) {
+      bytes[i] = static_cast<std::uint8_t>(i / (4 * H) * 4 * H + i % 4 * H + i % (4 * H) / 4);
     }
   }
-  return _mm512_load_si512(index);
-}
+};
+template <std::size_t H>
+constexpr ByLane<H> kByLane;
 
-/// Adds sums of digits, which stand in units of 2^(8 d), to sixteen lanes.
-void add_digits(std::int64_t* out, const __m512i* sums, __mmask16 lanes) {
-  for (int half = 0; half < 2; ++half) {
-    const auto mask = static_cast<__mmask8>(half == 0 ? lanes : lanes >> 8);
-    __m512i total = _mm512_maskz_loadu_epi64(mask, out + 8 * half);
-    for (int d = 0; d < kDigits; ++d) {
-      const __m512i wide = _mm512_cvtepi32_epi64(half == 0 ? _mm512_castsi512_si256(sums[d])
-                                                           : _mm512_extracti64x4_epi64(sums[d], 1));
-      total = _mm512_add_epi64(total, _mm512_slli_epi64(wide, 8U * static_cast<unsigned>(d)));
-    }
-    _mm512_mask_storeu_epi64(out + 8 * half, mask, total);
-  }
-}
-
-/// out[i] += sum over positions of contribution * values[t][i], for heads of 8 lanes.
-void add_values_8(std::int64_t* out, const std::uint32_t* weights, const KvSegment& segment,
-                  int width) {
-  const __m512i index = transpose_index(8);
-  const __m512i spread = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4);
-  __m512i sums[kDigits];
-  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
-  alignas(64) std::uint32_t digits[kWeightStep];
-  for (std::uint32_t t = 0; t < segment.count; t += kWeightStep) {
-    store_digits(digits, weights + t, segment.value_scales + t, segment.count - t, width);
-    const __m512i all = _mm512_load_si512(digits);
-    for (std::uint32_t i = 0; i < kWeightStep && t + i < segment.count; i += 8) {
-      const std::uint32_t count = segment.count - t - i < 8 ? segment.count - t - i : 8;
+/// out[i] += sum over positions of contribution * values[t][i], for heads of 8 and 16 lanes.
+template <std::size_t H, bool kPadded>
+INLINE __mmask16 add_short_values(std::int64_t* out, const std::uint32_t* products,
+                                  const KvSegment& segment, __m512i base) {
+  const __m512i index = _mm512_load_si512(&kByLane<H>);
+  constexpr int kQuads = 16 / H;             // in a vector
+  constexpr std::uint32_t kVectors = H / 4;  // a step
+  const __m512i spread =
+      _mm512_maskz_mov_epi32(kQuads == 2 ? 0xff00 : 0, set(4));  // by the quad's digits
+  __m512i sums[kDigits] = {};
+  __mmask16 rare = 0;
+  for_each_step(segment.count, [&](std::uint32_t t, Step step) INLINE_LAMBDA {
+    const __m512i digits =
+        load_digits<kPadded>(rare, products + t, segment.value_scales + t, step.mask, base);
+    for (std::uint32_t v = 0; v < kVectors; ++v) {
+      const __mmask64 mask =
+          first_bytes(static_cast<int>(step.count * H) - 64 * static_cast<int>(v));
       const __m512i rows = _mm512_permutexvar_epi8(
-          index, _mm512_maskz_loadu_epi8(~std::uint64_t{0} >> (64 - 8 * count),
-                                         segment.values + (t + i) * 8));
+          index, _mm512_maskz_loadu_epi8(mask, segment.values + t * H + v * kBytes));
       for (int d = 0; d < kDigits; ++d) {
-        const __m512i at = _mm512_add_epi32(spread, _mm512_set1_epi32(static_cast<int>(i) + d));
-        sums[d] = _mm512_dpbusd_epi32(sums[d], _mm512_permutexvar_epi32(at, all), rows);
+        const __m512i at = _mm512_add_epi32(spread, set(static_cast<int>(v) * 4 * kQuads + d));
+        sums[d] = _mm512_dpbusd_epi32(sums[d], _mm512_permutexvar_epi32(at, digits), rows);
       }
     }
+  });
+  __m256i low[kDigits];
+  __m256i high[kDigits];
+  for (int d = 0; d < kDigits; ++d) {
+    low[d] = _mm512_castsi512_si256(sums[d]);
+    high[d] = _mm512_extracti64x4_epi64(sums[d], 1);
+    if (H == 8) low[d] = _mm256_add_epi32(low[d], high[d]);
   }
-  for (__m512i& sum : sums) {
-    sum = _mm512_add_epi32(sum, _mm512_shuffle_i64x2(sum, sum, 0x4e));
-  }
-  add_digits(out, sums, 0xff);
+  add_digits(out, low, 0xff);
+  if (H == 16) add_digits(out + 8, high, 0xff);
+  return rare;
 }
 
-/// The same for `Groups` times 16 lanes from `first` on, fewer in the last group.
-template <std::size_t Groups>
-INLINE void add_values(std::int64_t* out, const std::uint32_t* weights, const KvSegment& segment,
-                       int width, std::size_t head_size, std::size_t first) {
-  const __m512i index = transpose_index(16);
-  __m512i sums[Groups][kDigits];
-  for (auto& group : sums) {
-    for (__m512i& sum : group) sum = _mm512_setzero_si512();
-  }
-  __mmask16 lanes[Groups];
-  for (std::size_t g = 0; g < Groups; ++g) {
-    const std::size_t rest = head_size - first - g * 16;
-    lanes[g] = static_cast<__mmask16>(rest < 16 ? (1U << rest) - 1U : 0xffffU);
-  }
-  alignas(64) std::uint32_t digits[kWeightStep];
-  for (std::uint32_t t = 0; t < segment.count; t += kWeightStep) {
-    store_digits(digits, weights + t, segment.value_scales + t, segment.count - t, width);
-    for (std::uint32_t i = 0; i < kWeightStep && t + i < segment.count; i += kQuad) {
-      const std::int8_t* values = segment.values + (t + i) * head_size + first;
-      __m512i by[kDigits];
-      for (int d = 0; d < kDigits; ++d) {
-        by[d] = _mm512_set1_epi32(static_cast<int>(digits[i + static_cast<std::uint32_t>(d)]));
-      }
-      for (std::size_t g = 0; g < Groups; ++g) {
-        const __m512i rows = _mm512_permutexvar_epi8(
-            index, load_quad(values + g * 16, head_size, segment.count - t - i, lanes[g]));
-        for (int d = 0; d < kDigits; ++d) {
-          sums[g][d] = _mm512_dpbusd_epi32(sums[g][d], by[d], rows);
+/// The same for up to 64 lanes of longer heads, `out` and `values` being those of the first.
+template <bool kPadded>
+INLINE __mmask16 add_long_values(std::int64_t* out, const std::uint32_t* products,
+                                 const KvSegment& segment, __m512i base, const std::int8_t* values,
+                                 std::size_t head_size, std::uint32_t lanes) {
+  const __mmask64 mask = first_bytes(static_cast<int>(lanes));
+  __m512i sums[4][kDigits] = {};
+  __mmask16 rare = 0;
+  for_each_step(segment.count, [&](std::uint32_t t, Step step) INLINE_LAMBDA {
+    const __m512i digits =
+        load_digits<kPadded>(rare, products + t, segment.value_scales + t, step.mask, base);
+    for (std::uint32_t i = 0; i < kStep && i < step.count; i += kQuad) {
+      // Rows past the last are any: their digits are 0.
+      const auto row = [&](std::uint32_t r) {
+        const std::uint32_t at = i + r < step.count ? i + r : i;
+        return _mm512_maskz_loadu_epi8(mask, values + (t + at) * head_size);
+      };
+      const __m512i a = row(0);
+      const __m512i b = row(1);
+      const __m512i c = row(2);
+      const __m512i d = row(3);
+      const __m512i low_ab = _mm512_unpacklo_epi8(a, b);
+      const __m512i low_cd = _mm512_unpacklo_epi8(c, d);
+      const __m512i high_ab = _mm512_unpackhi_epi8(a, b);
+      const __m512i high_cd = _mm512_unpackhi_epi8(c, d);
+      // In each 128 bits, lanes 4 g to 4 g + 3 of its sixteen.
+      const __m512i groups[4] = {
+          _mm512_unpacklo_epi16(low_ab, low_cd), _mm512_unpackhi_epi16(low_ab, low_cd),
+          _mm512_unpacklo_epi16(high_ab, high_cd), _mm512_unpackhi_epi16(high_ab, high_cd)};
+      for (int digit = 0; digit < kDigits; ++digit) {
+        const __m512i by = _mm512_permutexvar_epi32(set(static_cast<int>(i) + digit), digits);
+        for (int g = 0; g < 4; ++g) {
+          sums[g][digit] = _mm512_dpbusd_epi32(sums[g][digit], by, groups[g]);
         }
       }
     }
-  }
-  for (std::size_t g = 0; g < Groups; ++g) add_digits(out + first + g * 16, sums[g], lanes[g]);
-}
-
-void add_values_of(std::int64_t* out, const std::uint32_t* weights, const KvSegment& segment,
-                   int width, std::size_t head_size) {
-  for (std::size_t first = 0; first < head_size; first += 64) {
-    const std::size_t groups = (head_size - first + 15) / 16;
-    if (groups == 1) {
-      add_values<1>(out, weights, segment, width, head_size, first);
-    } else if (groups == 2) {
-      add_values<2>(out, weights, segment, width, head_size, first);
-    } else if (groups == 3) {
-      add_values<3>(out, weights, segment, width, head_size, first);
-    } else {
-      add_values<4>(out, weights, segment, width, head_size, first);
+  });
+  // Two groups hold eight neighbouring lanes in each 128 bits.
+  for (int g = 0; g < 4; g += 2) {
+    alignas(64) std::int32_t parts[kDigits][2][16];
+    for (int d = 0; d < kDigits; ++d) {
+      _mm512_store_si512(parts[d][0], sums[g][d]);
+      _mm512_store_si512(parts[d][1], sums[g + 1][d]);
+    }
+    for (std::uint32_t p = 0; p < 4; ++p) {
+      const std::uint32_t first = 16 * p + 4 * static_cast<std::uint32_t>(g);
+      if (first >= lanes) break;
+      __m256i eight[kDigits];
+      for (int d = 0; d < kDigits; ++d) {
+        eight[d] = _mm256_inserti128_si256(
+            _mm256_castsi128_si256(
+                _mm_load_si128(reinterpret_cast<const __m128i*>(&parts[d][0][4 * p]))),
+            _mm_load_si128(reinterpret_cast<const __m128i*>(&parts[d][1][4 * p])), 1);
+      }
+      const std::uint32_t left = lanes - first;
+      add_digits(out + first, eight, static_cast<__mmask8>(left < 8 ? (1U << left) - 1U : 0xffU));
     }
   }
+  return rare;
+}
+
+template <std::size_t H, bool kPadded>
+INLINE __mmask16 add_values(std::int64_t* out, const std::uint32_t* products,
+                            const KvSegment& segment, __m512i base, std::size_t head_size) {
+  if (H == 8 || H == 16) {
+    return add_short_values < H == 8 ? 8 : 16, kPadded > (out, products, segment, base);
+  }
+  __mmask16 rare = 0;
+  for (std::size_t first = 0; first < head_size; first += kBytes) {
+    const std::size_t rest = head_size - first;
+    const auto lanes = static_cast<std::uint32_t>(rest < kBytes ? rest : kBytes);
+    rare = static_cast<__mmask16>(rare | add_long_values<kPadded>(out + first, products, segment,
+                                                                  base, segment.values + first,
+                                                                  head_size, lanes));
+  }
+  return rare;
 }
 
 /// What turns a dot product times its key's scale into a score in Q16.
@@ -404,39 +462,73 @@ Multiplier score_factor(const Scale16& scale, const Multiplier& score_scale) {
       exponent + score_scale.exponent + kScoreFractionBits - 2 * kScaleFractionBits);
 }
 
-template <std::size_t H>
-void attend(WideVector& out, std::uint32_t* scratch, std::span<const KvSegment> segments,
+/// False where some number does not fit; `out` is then not finished.
+template <std::size_t H, bool kPadded>
+bool attend(WideVector& out, std::uint32_t* scratch, std::span<const KvSegment> segments,
             std::span<const QuantizedVector> queries, Multiplier score_scale) {
   const std::size_t head_size = out.values.size();
-  const std::size_t count = segments.size();
-  const KvSegment* all = segments.data();
-  std::uint32_t* scores = scratch;
-  __m256i best = _mm256_set1_epi32(INT32_MIN);
-  for (std::size_t s = 0; s < count; ++s) {
-    const QuantizedVector& q = queries.data()[queries.size() == 1 ? 0 : s];
-    best = score_segment<H>(scores, best, all[s], load_query<H>(q.values, head_size),
-                            score_factor(q.scale, score_scale));
-    scores += all[s].count;
+  const KvSegment* const end = segments.data() + segments.size();
+  const QuantizedVector* query = queries.data();
+  const std::size_t next_query = queries.size() == 1 ? 0 : 1;
+  std::uint32_t* numbers = scratch;
+  Largest largest;
+  for (const KvSegment* s = segments.data(); s != end; ++s, query += next_query) {
+    score_segment<H, kPadded>(numbers, largest, *s, load_query<H>(query->values, head_size),
+                              score_factor(query->scale, score_scale));
+    numbers += Numbers<kPadded>::width(s->count);
   }
-  const std::int32_t largest = _mm512_reduce_max_epi32(_mm512_broadcast_i32x8(best));
-  Totals totals = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-  std::uint32_t* weights = scratch;
-  for (std::size_t s = 0; s < count; weights += all[s].count, ++s) {
-    weigh_segment(weights, totals, all[s], largest);
+  if (largest.rare != 0) return false;
+  const __m512i top = set(_mm512_reduce_max_epi32(largest.score));
+  Totals totals;
+  numbers = scratch;
+  for (const KvSegment* s = segments.data(); s != end; ++s) {
+    weigh_segment<kPadded>(numbers, totals, *s, top);
+    numbers += Numbers<kPadded>::width(s->count);
   }
-  const auto sum = static_cast<std::uint64_t>(_mm512_reduce_add_epi64(totals.sum));
-  const auto width = static_cast<int>(_mm512_reduce_max_epi64(totals.width));
+  const int width = _mm512_reduce_max_epi32(totals.width);
+  if (width <= kWidestOfDropped) return false;
+  const __m512i base = set(width - kContributionBits - kProductDrop);
   std::int64_t* lanes = out.values.data();
   for (std::size_t i = 0; i < head_size; ++i) lanes[i] = 0;
-  weights = scratch;
-  for (std::size_t s = 0; s < count; weights += all[s].count, ++s) {
-    if (H == 8) {
-      add_values_8(lanes, weights, all[s], width);
-    } else {
-      add_values_of(lanes, weights, all[s], width, head_size);
-    }
+  __mmask16 rare = 0;
+  numbers = scratch;
+  for (const KvSegment* s = segments.data(); s != end; ++s) {
+    rare |= add_values<H, kPadded>(lanes, numbers, *s, base, head_size);
+    numbers += Numbers<kPadded>::width(s->count);
   }
-  out.unit = reciprocal(sum, width - kContributionBits - kScaleFractionBits);
+  if (rare != 0) return false;
+  out.unit = reciprocal(static_cast<std::uint64_t>(_mm512_reduce_add_epi64(totals.sum)),
+                        width - kContributionBits - kScaleFractionBits);
+  return true;
+}
+
+template <std::size_t H>
+bool attend_any_count(WideVector& out, std::uint32_t* scratch, std::size_t positions,
+                      std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
+                      Multiplier score_scale) {
+  // There are at least as many words as positions.
+  if (positions + segments.size() * kWeightStep > kOwnPositions) {
+    return attend<H, false>(out, scratch, segments, queries, score_scale);
+  }
+  alignas(64) std::uint32_t own[kOwnPositions];
+  return attend<H, true>(out, own, segments, queries, score_scale);
+}
+
+bool attend_any(WideVector& out, std::uint32_t* scratch, std::size_t positions,
+                std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
+                Multiplier score_scale) {
+  switch (out.values.size()) {
+    case 8:
+      return attend_any_count<8>(out, scratch, positions, segments, queries, score_scale);
+    case 16:
+      return attend_any_count<16>(out, scratch, positions, segments, queries, score_scale);
+    default:
+      if (out.values.size() <= kOneVector) {
+        return attend_any_count<kOneVector>(out, scratch, positions, segments, queries,
+                                            score_scale);
+      }
+      return attend_any_count<kLong>(out, scratch, positions, segments, queries, score_scale);
+  }
 }
 
 }  // namespace
@@ -444,17 +536,8 @@ void attend(WideVector& out, std::uint32_t* scratch, std::span<const KvSegment> 
 void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
                      Multiplier score_scale) {
-  switch (out.values.size()) {
-    case 8:
-      return attend<8>(out, scratch.data(), segments, queries, score_scale);
-    case 16:
-      return attend<16>(out, scratch.data(), segments, queries, score_scale);
-    default:
-      if (out.values.size() <= kOneVector) {
-        return attend<kOneVector>(out, scratch.data(), segments, queries, score_scale);
-      }
-      return attend<0>(out, scratch.data(), segments, queries, score_scale);
-  }
+  if (attend_any(out, scratch.data(), scratch.size(), segments, queries, score_scale)) return;
+  ref::attend_segments(out, scratch, segments, queries, score_scale);
 }
 
 }  // namespace mote::avx512
