@@ -312,9 +312,10 @@ INLINE __m512i load_digits(__mmask16& rare, const std::uint32_t* products, const
   return _mm512_shuffle_epi8(numbers, by_digit);
 }
 
-/// Adds sums of digits, which stand in units of 2^(8 d), to the lanes in `mask`.
-INLINE void add_digits(std::int64_t* out, const __m256i (&sums)[kDigits], __mmask8 mask) {
-  __m512i total = _mm512_maskz_loadu_epi64(mask, out);
+/// Adds sums of digits, which stand in units of 2^(8 d), to the lanes in `mask`; or to 0.
+INLINE void add_digits(std::int64_t* out, const __m256i (&sums)[kDigits], __mmask8 mask,
+                       bool is_first) {
+  __m512i total = is_first ? _mm512_setzero_si512() : _mm512_maskz_loadu_epi64(mask, out);
   for (int d = 0; d < kDigits; ++d) {
     total = _mm512_add_epi64(
         total, _mm512_slli_epi64(_mm512_cvtepi32_epi64(sums[d]), 8U * static_cast<unsigned>(d)));
@@ -336,10 +337,10 @@ struct ByLane {
 template <std::size_t H>
 constexpr ByLane<H> kByLane;
 
-/// out[i] += sum over positions of contribution * values[t][i], for heads of 8 and 16 lanes.
+/// out[i] (+)= sum over positions of contribution * values[t][i], for heads of 8 and 16 lanes.
 template <std::size_t H, bool kPadded>
 INLINE __mmask16 add_short_values(std::int64_t* out, const std::uint32_t* products,
-                                  const KvSegment& segment, __m512i base) {
+                                  const KvSegment& segment, __m512i base, bool is_first) {
   const __m512i index = _mm512_load_si512(&kByLane<H>);
   constexpr int kQuads = 16 / H;             // in a vector
   constexpr std::uint32_t kVectors = H / 4;  // a step
@@ -368,8 +369,8 @@ INLINE __mmask16 add_short_values(std::int64_t* out, const std::uint32_t* produc
     high[d] = _mm512_extracti64x4_epi64(sums[d], 1);
     if (H == 8) low[d] = _mm256_add_epi32(low[d], high[d]);
   }
-  add_digits(out, low, 0xff);
-  if (H == 16) add_digits(out + 8, high, 0xff);
+  add_digits(out, low, 0xff, is_first);
+  if (H == 16) add_digits(out + 8, high, 0xff, is_first);
   return rare;
 }
 
@@ -377,7 +378,7 @@ INLINE __mmask16 add_short_values(std::int64_t* out, const std::uint32_t* produc
 template <bool kPadded>
 INLINE __mmask16 add_long_values(std::int64_t* out, const std::uint32_t* products,
                                  const KvSegment& segment, __m512i base, const std::int8_t* values,
-                                 std::size_t head_size, std::uint32_t lanes) {
+                                 std::size_t head_size, std::uint32_t lanes, bool is_first) {
   const __mmask64 mask = first_bytes(static_cast<int>(lanes));
   __m512i sums[4][kDigits] = {};
   __mmask16 rare = 0;
@@ -428,7 +429,8 @@ INLINE __mmask16 add_long_values(std::int64_t* out, const std::uint32_t* product
             _mm_load_si128(reinterpret_cast<const __m128i*>(&parts[d][1][4 * p])), 1);
       }
       const std::uint32_t left = lanes - first;
-      add_digits(out + first, eight, static_cast<__mmask8>(left < 8 ? (1U << left) - 1U : 0xffU));
+      add_digits(out + first, eight, static_cast<__mmask8>(left < 8 ? (1U << left) - 1U : 0xffU),
+                 is_first);
     }
   }
   return rare;
@@ -436,9 +438,11 @@ INLINE __mmask16 add_long_values(std::int64_t* out, const std::uint32_t* product
 
 template <std::size_t H, bool kPadded>
 INLINE __mmask16 add_values(std::int64_t* out, const std::uint32_t* products,
-                            const KvSegment& segment, __m512i base, std::size_t head_size) {
+                            const KvSegment& segment, __m512i base, std::size_t head_size,
+                            bool is_first) {
   if (H == 8 || H == 16) {
-    return add_short_values < H == 8 ? 8 : 16, kPadded > (out, products, segment, base);
+    constexpr std::size_t kSize = H == 8 ? 8 : 16;
+    return add_short_values<kSize, kPadded>(out, products, segment, base, is_first);
   }
   __mmask16 rare = 0;
   for (std::size_t first = 0; first < head_size; first += kBytes) {
@@ -446,7 +450,7 @@ INLINE __mmask16 add_values(std::int64_t* out, const std::uint32_t* products,
     const auto lanes = static_cast<std::uint32_t>(rest < kBytes ? rest : kBytes);
     rare = static_cast<__mmask16>(rare | add_long_values<kPadded>(out + first, products, segment,
                                                                   base, segment.values + first,
-                                                                  head_size, lanes));
+                                                                  head_size, lanes, is_first));
   }
   return rare;
 }
@@ -488,12 +492,11 @@ bool attend(WideVector& out, std::uint32_t* scratch, std::span<const KvSegment> 
   const int width = _mm512_reduce_max_epi32(totals.width);
   if (width <= kWidestOfDropped) return false;
   const __m512i base = set(width - kContributionBits - kProductDrop);
-  std::int64_t* lanes = out.values.data();
-  for (std::size_t i = 0; i < head_size; ++i) lanes[i] = 0;
   __mmask16 rare = 0;
   numbers = scratch;
   for (const KvSegment* s = segments.data(); s != end; ++s) {
-    rare |= add_values<H, kPadded>(lanes, numbers, *s, base, head_size);
+    rare |= add_values<H, kPadded>(out.values.data(), numbers, *s, base, head_size,
+                                   s == segments.data());
     numbers += Numbers<kPadded>::width(s->count);
   }
   if (rare != 0) return false;
