@@ -3,9 +3,9 @@
 //
 // Eight rows a pass, 64 bytes of weights a row and step. vpdpbusd multiplies unsigned by signed
 // bytes and adds up four of them: weights are made unsigned by adding 128 (int8) or are stored so
-// (int4, plus 8), and what that adds is taken out again. Pairs of such sums are added, so that
-// every 64 bits hold a number of one block, which is multiplied with the block's scale and added in
-// 64 bits; the eight numbers of a row are added up at its end.
+// (int4, plus 8), and what that adds is taken out again, by where sums begin. The sums of a block
+// are added up while they have 32 bits, for several rows at once; then they meet the block's scale
+// in 64 bits.
 #include <immintrin.h>
 
 #include <cstddef>
@@ -17,6 +17,7 @@
 
 // Numbers in registers stay there only where everything is one function.
 #define INLINE [[gnu::always_inline]] inline
+#define INLINE_LAMBDA __attribute__((always_inline))
 
 namespace mote::avx512 {
 namespace {
@@ -33,7 +34,9 @@ __mmask64 mask_of(std::uint32_t bytes) {
 /// pass are too short for the machine to see where they lead.
 INLINE void fetch_ahead(const std::uint8_t* weights, std::size_t at) {
   const auto address = reinterpret_cast<std::uintptr_t>(weights) + at + kAhead;
-  _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0);
+  for (std::uint32_t i = 0; i < kRows; ++i) {
+    _mm_prefetch(reinterpret_cast<const char*>(address + i * kChunk), _MM_HINT_T0);
+  }
 }
 
 /// Adds neighbouring int32; every 64 bits then hold their sum in the low half, and waste above it.
@@ -92,88 +95,204 @@ INLINE void round_rows(std::int32_t* out, __m512i sums, const Scale16* row_scale
   _mm512_mask_cvtsepi64_storeu_epi32(out, mask, rounded);
 }
 
-/// The scale of each 64 bits of sums of 64 lanes; B is the block.
-template <std::uint32_t B>
-INLINE __m512i spread_scales(const std::uint32_t* scales, std::uint32_t count) {
-  const auto mask = static_cast<__mmask8>((1U << count) - 1U);
-  const __m512i all = _mm512_castsi256_si512(_mm256_maskz_loadu_epi32(mask, scales));
-  if (B == 8) return _mm512_cvtepu32_epi64(_mm512_castsi512_si256(all));
-  constexpr int kBlock = B == 64 ? 64 : B == 32 ? 4 : 2;  // 64-bit sums a block
-  const __m512i index =
-      _mm512_setr_epi32(0, 0, 1 / kBlock, 0, 2 / kBlock, 0, 3 / kBlock, 0, 4 / kBlock, 0,
-                        5 / kBlock, 0, 6 / kBlock, 0, 7 / kBlock, 0);
-  return _mm512_maskz_permutexvar_epi32(0x5555, index, all);
+/// What the 128 that are added to every int8 weight add to each four lanes, with the sign of
+/// a number that takes it out.
+INLINE __m512i start_of(__m512i x) {
+  return _mm512_sub_epi32(_mm512_setzero_si512(),
+                          _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(-128), x));
 }
 
-/// One step of the vector: its lanes and the scale of each 64 bits of sums.
+/// The sums of each four int32 of four rows: in each 128 bits, those of the rows side by side.
+INLINE __m512i add_fours(const __m512i* rows) {
+  const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(rows[0], rows[1]),
+                                      _mm512_unpackhi_epi32(rows[0], rows[1]));
+  const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(rows[2], rows[3]),
+                                      _mm512_unpackhi_epi32(rows[2], rows[3]));
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+
+/// Sums of neighbouring 128 bits: those of a, then those of b.
+INLINE __m512i add_parts(__m512i a, __m512i b) {
+  return _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd));
+}
+
+/// Two numbers of each row in a step: those of rows 0 to 3 for the first block and for the second,
+/// then those of rows 4 to 7.
+INLINE __m512i first_of_two(__m512i dots) {
+  return _mm512_permutexvar_epi32(
+      _mm512_setr_epi32(0, 0, 1, 0, 2, 0, 3, 0, 8, 0, 9, 0, 10, 0, 11, 0), dots);
+}
+INLINE __m512i second_of_two(__m512i dots) {
+  return _mm512_permutexvar_epi32(
+      _mm512_setr_epi32(4, 0, 5, 0, 6, 0, 7, 0, 12, 0, 13, 0, 14, 0, 15, 0), dots);
+}
+
+/// What a step of the vector needs: its lanes, where sums begin, and the scales of its blocks as
+/// RowSums<B> wants them.
+template <std::uint32_t B>
 struct Step {
   __m512i x;
+  __m512i start;
   __m512i scale;
+  __m512i second_scale;  // of blocks of 32
 };
 
+/// `lanes` of them, a multiple of B up to 64; the others become 0.
 template <std::uint32_t B>
-INLINE Step load_step(const ActivationView& v, std::uint32_t lane, std::uint32_t lanes) {
-  return {_mm512_maskz_loadu_epi8(mask_of(lanes), v.values + lane),
-          spread_scales<B>(v.scales + lane / B, lanes / B)};
+INLINE Step<B> load_step(const ActivationView& v, std::uint32_t lane, std::uint32_t lanes) {
+  Step<B> step;
+  step.x = _mm512_maskz_loadu_epi8(mask_of(lanes), v.values + lane);
+  step.start = start_of(step.x);
+  const auto blocks = static_cast<__mmask8>((1U << (lanes / B)) - 1U);
+  const __m256i scales = _mm256_maskz_loadu_epi32(blocks, v.scales + lane / B);
+  const __m512i all = _mm512_castsi256_si512(scales);
+  if (B == 8) {
+    step.scale = _mm512_cvtepu32_epi64(scales);
+  } else if (B == 16) {
+    step.scale = _mm512_permutexvar_epi32(
+        _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3), all);
+  } else {
+    step.scale = _mm512_broadcastd_epi32(_mm256_castsi256_si128(scales));
+  }
+  step.second_scale = B == 32 ? _mm512_permutexvar_epi32(_mm512_set1_epi32(1), all) : step.scale;
+  return step;
 }
 
-/// sums += weights times x times scale, of unsigned weights.
-INLINE __m512i add_products(__m512i sums, __m512i weights, const Step& step) {
-  const __m512i dots = add_pairs(_mm512_dpbusd_epi32(_mm512_setzero_si512(), weights, step.x));
-  return _mm512_add_epi64(sums, _mm512_mul_epi32(dots, step.scale));
-}
-
-/// What the 128 that are added to every int8 weight add to every row.
+/// 64-bit sums of eight rows. How they lie while they grow depends on the block.
 template <std::uint32_t B>
-std::int64_t excess_of(const ActivationView& x, std::uint32_t columns) {
+struct RowSums {
+  static_assert(B == 32 || B == 64);
   __m512i sums = _mm512_setzero_si512();
-  for (std::uint32_t lane = 0; lane < columns; lane += kChunk) {
-    const std::uint32_t lanes = columns - lane < kChunk ? columns - lane : kChunk;
-    sums = add_products(sums, _mm512_set1_epi8(-128), load_step<B>(x, lane, lanes));
+
+  INLINE void add(const __m512i (&dots)[kRows], const Step<B>& step) {
+    const __m512i halves = add_parts(add_fours(dots), add_fours(dots + 4));
+    const __m512i a = _mm512_mul_epi32(first_of_two(halves), step.scale);
+    const __m512i b = _mm512_mul_epi32(second_of_two(halves), step.second_scale);
+    sums = _mm512_add_epi64(sums, _mm512_add_epi64(a, b));
   }
-  return _mm512_reduce_add_epi64(sums);
+  INLINE __m512i total() const { return sums; }
+};
+
+/// Each 128 bits are a block, and the rows stand side by side in them.
+template <>
+struct RowSums<16> {
+  __m512i even[2] = {};  // rows 0 and 2, 4 and 6
+  __m512i odd[2] = {};
+
+  INLINE void add(const __m512i (&dots)[kRows], const Step<16>& step) {
+    for (int i = 0; i < 2; ++i) {
+      const __m512i fours = add_fours(dots + 4 * i);
+      even[i] = _mm512_add_epi64(even[i], _mm512_mul_epi32(fours, step.scale));
+      odd[i] = _mm512_add_epi64(odd[i], _mm512_mul_epi32(_mm512_srli_epi64(fours, 32), step.scale));
+    }
+  }
+  INLINE __m512i total() const {
+    const auto parts = [](__m512i a, __m512i b) INLINE_LAMBDA {
+      return _mm512_add_epi64(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd));
+    };
+    const __m512i pairs = parts(parts(even[0], odd[0]), parts(even[1], odd[1]));
+    return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 1, 3, 4, 6, 5, 7), pairs);
+  }
+};
+
+/// Each 64 bits are a block.
+template <>
+struct RowSums<8> {
+  __m512i sums[kRows] = {};
+
+  INLINE void add(const __m512i (&dots)[kRows], const Step<8>& step) {
+    for (std::uint32_t r = 0; r < kRows; ++r) {
+      sums[r] = _mm512_add_epi64(sums[r], _mm512_mul_epi32(add_pairs(dots[r]), step.scale));
+    }
+  }
+  INLINE __m512i total() const { return add_up(sums); }
+};
+
+/// Eight rows that lie one after another, or the last one again where there are fewer.
+struct Rows {
+  const std::uint8_t* at[kRows];
+
+  INLINE Rows(const MatrixView& m, std::uint32_t first, std::uint32_t count) {
+    const std::uint8_t* row = m.weights + std::size_t{first} * m.columns;
+    for (std::uint32_t r = 0; r < kRows; ++r) {
+      at[r] = row;
+      if (count == kRows || r + 1 < count) row += m.columns;
+    }
+  }
+};
+
+/// Products of a step with eight rows.
+template <std::uint32_t B>
+INLINE void multiply_step(__m512i (&dots)[kRows], const Rows& rows, std::uint32_t lane,
+                          __mmask64 mask, const Step<B>& step) {
+  for (std::uint32_t r = 0; r < kRows; ++r) {
+    const __m512i weights =
+        _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, rows.at[r] + lane), _mm512_set1_epi8(-128));
+    dots[r] = _mm512_dpbusd_epi32(step.start, weights, step.x);
+  }
 }
 
-/// Sums of eight rows of int8, with their excess.
-template <std::uint32_t B>
-INLINE __m512i multiply_int8(const std::uint8_t* const (&rows)[kRows], const ActivationView& x,
-                             std::uint32_t columns) {
-  const __m512i offset = _mm512_set1_epi8(-128);
-  __m512i sums[kRows];
-  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
-  std::uint32_t lane = 0;
-  for (; lane + kChunk <= columns; lane += kChunk) {
-    const Step step = load_step<B>(x, lane, kChunk);
-    for (std::uint32_t r = 0; r < kRows; ++r) {
-      const __m512i weights = _mm512_xor_si512(_mm512_loadu_si512(rows[r] + lane), offset);
-      fetch_ahead(rows[0], kRows * lane + kChunk * r);
-      sums[r] = add_products(sums[r], weights, step);
+/// Calls multiply(first row, rows, their number and mask) for each eight rows.
+template <typename Multiply>
+INLINE void for_each_rows(const MatrixView& m, const Multiply& multiply) {
+  std::uint32_t first = 0;
+  for (; first + kRows <= m.rows; first += kRows) multiply(first, Rows(m, first, kRows), 0xff);
+  if (first == m.rows) return;
+  const std::uint32_t count = m.rows - first;
+  multiply(first, Rows(m, first, count), static_cast<__mmask8>(0xffU >> (8 - count)));
+}
+
+/// Rows of up to `Steps` steps, for which the vector stays in registers.
+template <std::uint32_t B, std::uint32_t Steps>
+void matvec_narrow_int8(std::int32_t* out, const MatrixView& m, const ActivationView& x, int unit) {
+  Step<B> steps[Steps];
+  constexpr std::uint32_t kLast = (Steps - 1) * kChunk;
+  for (std::uint32_t i = 0; i + 1 < Steps; ++i) steps[i] = load_step<B>(x, i * kChunk, kChunk);
+  steps[Steps - 1] = load_step<B>(x, kLast, m.columns - kLast);
+  const __mmask64 last_mask = mask_of(m.columns - kLast);
+  for_each_rows(m, [&](std::uint32_t first, const Rows& rows, __mmask8 mask) INLINE_LAMBDA {
+    RowSums<B> sums;
+    __m512i dots[kRows];
+    for (std::uint32_t i = 0; i < Steps; ++i) {
+      multiply_step(dots, rows, i * kChunk, i + 1 < Steps ? ~__mmask64{0} : last_mask, steps[i]);
+      sums.add(dots, steps[i]);
     }
-  }
-  if (lane < columns) {
-    const Step step = load_step<B>(x, lane, columns - lane);
-    const __mmask64 mask = mask_of(columns - lane);
-    for (std::uint32_t r = 0; r < kRows; ++r) {
-      const __m512i weights =
-          _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, rows[r] + lane), offset);
-      sums[r] = add_products(sums[r], weights, step);
-    }
-  }
-  return add_up(sums);
+    round_rows(out + first, sums.total(), m.row_scales + first, mask, x.factor.mantissa, unit);
+  });
 }
 
 template <std::uint32_t B>
 void matvec_int8(std::int32_t* out, const MatrixView& m, const ActivationView& x, int unit) {
-  const __m512i excess = _mm512_set1_epi64(excess_of<B>(x, m.columns));
-  for (std::uint32_t first = 0; first < m.rows; first += kRows) {
-    const std::uint32_t count = m.rows - first < kRows ? m.rows - first : kRows;
-    const std::uint8_t* rows[kRows];
-    for (std::uint32_t r = 0; r < kRows; ++r) {
-      rows[r] = m.weights + std::size_t{first + (r < count ? r : 0)} * m.columns;
+  for_each_rows(m, [&](std::uint32_t first, const Rows& rows, __mmask8 mask) INLINE_LAMBDA {
+    RowSums<B> sums;
+    __m512i dots[kRows];
+    std::uint32_t lane = 0;
+    for (; lane + kChunk <= m.columns; lane += kChunk) {
+      fetch_ahead(rows.at[0], kRows * lane);
+      const Step<B> step = load_step<B>(x, lane, kChunk);
+      multiply_step(dots, rows, lane, ~__mmask64{0}, step);
+      sums.add(dots, step);
     }
-    const __m512i sums = _mm512_sub_epi64(multiply_int8<B>(rows, x, m.columns), excess);
-    round_rows(out + first, sums, m.row_scales + first, static_cast<__mmask8>(0xffU >> (8 - count)),
-               x.factor.mantissa, unit);
+    if (lane < m.columns) {
+      const Step<B> step = load_step<B>(x, lane, m.columns - lane);
+      multiply_step(dots, rows, lane, mask_of(m.columns - lane), step);
+      sums.add(dots, step);
+    }
+    round_rows(out + first, sums.total(), m.row_scales + first, mask, x.factor.mantissa, unit);
+  });
+}
+
+template <std::uint32_t B>
+void matvec_any_int8(std::int32_t* out, const MatrixView& m, const ActivationView& x, int unit) {
+  switch ((m.columns + kChunk - 1) / kChunk) {
+    case 1:
+      return matvec_narrow_int8<B, 1>(out, m, x, unit);
+    case 2:
+      return matvec_narrow_int8<B, 2>(out, m, x, unit);
+    case 3:
+      return matvec_narrow_int8<B, 3>(out, m, x, unit);
+    default:
+      return matvec_int8<B>(out, m, x, unit);
   }
 }
 
@@ -237,8 +356,8 @@ INLINE void add_int4(__m512i (&sums)[kRows], const std::uint8_t* const (&rows)[k
   const __m512i eights =
       _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), eight, x.low), eight, x.high);
   const __m512i start = _mm512_sub_epi32(_mm512_setzero_si512(), eights);
+  fetch_ahead(rows[0], kRows * (lane / 2));
   for (std::uint32_t r = 0; r < kRows; ++r) {
-    fetch_ahead(rows[0], kRows * (lane / 2) + kChunk * r);
     const __m512i w = lanes == 2 * kChunk ? _mm512_loadu_si512(rows[r] + lane / 2)
                                           : _mm512_maskz_loadu_epi8(mask, rows[r] + lane / 2);
     __m512i dots = _mm512_dpbusd_epi32(start, _mm512_and_si512(w, nibble), x.low);
@@ -283,16 +402,16 @@ void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const Activation
   switch (matrix.block) {
     case 8:
       if (is_int4) break;
-      return matvec_int8<8>(out, matrix, x, unit);
+      return matvec_any_int8<8>(out, matrix, x, unit);
     case 16:
       return is_int4 ? matvec_int4<16>(out, matrix, x, unit)
-                     : matvec_int8<16>(out, matrix, x, unit);
+                     : matvec_any_int8<16>(out, matrix, x, unit);
     case 32:
       return is_int4 ? matvec_int4<32>(out, matrix, x, unit)
-                     : matvec_int8<32>(out, matrix, x, unit);
+                     : matvec_any_int8<32>(out, matrix, x, unit);
     case 64:
       return is_int4 ? matvec_int4<64>(out, matrix, x, unit)
-                     : matvec_int8<64>(out, matrix, x, unit);
+                     : matvec_any_int8<64>(out, matrix, x, unit);
     default:
       break;
   }
