@@ -10,7 +10,9 @@ set(MOTE_SOURCES
     kernels/quantize.cpp
     kernels/rms_norm.cpp
     kernels/rope.cpp
+    kernels/search.cpp
     kernels/softmax.cpp
+    kernels/turn.cpp
     attention/attend.cpp
     attention/causal.cpp
     attention/linear.cpp
@@ -82,9 +84,13 @@ set(MOTE_KERNELS_rv32 kernels/matvec_rv32.cpp)
 set(MOTE_KERNELS_x86
     attention/attend_avx512.cpp
     kernels/activation_avx512.cpp
+    kernels/exp2_x86.cpp
     kernels/matvec_avx2.cpp
     kernels/matvec_avx512.cpp
     kernels/quantize_avx512.cpp
+    kernels/rms_norm_avx512.cpp
+    kernels/search_avx512.cpp
+    kernels/turn_avx512.cpp
     kernels/x86_rounding.cpp)
 
 if(NOT DEFINED MOTE_KERNELS)

@@ -11,6 +11,9 @@
 #include "kernels/activation.hpp"
 #include "kernels/matvec.hpp"
 #include "kernels/quantize.hpp"
+#include "kernels/rms_norm.hpp"
+#include "kernels/search.hpp"
+#include "kernels/turn.hpp"
 
 namespace mote::host {
 
@@ -23,7 +26,13 @@ struct KernelSet {
                  std::span<const QuantizedVector>, Multiplier);
   Scale16 (*quantize)(std::int8_t*, std::span<const std::int64_t>, Multiplier);
   Scale16 (*quantize_narrow)(std::int8_t*, std::span<const std::int32_t>, Multiplier);
+  Scale16 (*quantize_turned)(std::int8_t*, std::span<std::int32_t>, std::span<std::int64_t>,
+                             const std::uint32_t*, std::uint32_t, Multiplier);
   void (*swiglu)(std::int64_t*, const std::int32_t*, const std::int32_t*, std::size_t);
+  Multiplier (*norm_factor)(const std::int8_t*, std::span<const std::uint32_t>, int, std::uint32_t,
+                            std::uint32_t, std::uint64_t);
+  void (*add_residual)(std::span<std::int32_t>, const std::int32_t*);
+  std::size_t (*find_above)(const std::int32_t*, std::size_t, std::size_t, std::int32_t);
 };
 
 /// All sets of the build, the best last. The first is that of the reference, which runs anywhere.

@@ -6,9 +6,17 @@
 namespace mote::host {
 namespace {
 
-constexpr KernelSet kBuilt = {"built-in",      [] { return true; },   matvec_s8_s32,
-                              attend_segments, quantize_block_s64_s8, quantize_block_s32_s8,
-                              swiglu_lanes};
+constexpr KernelSet kBuilt = {"built-in",
+                              [] { return true; },
+                              matvec_s8_s32,
+                              attend_segments,
+                              quantize_block_s64_s8,
+                              quantize_block_s32_s8,
+                              quantize_turned_s32_s8,
+                              swiglu_lanes,
+                              norm_factor,
+                              add_residual,
+                              find_above};
 
 }  // namespace
 

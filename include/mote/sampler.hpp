@@ -38,6 +38,8 @@ class CandidateList {
     if (is_full && (count_ == 0 || !(candidate < memory_[0]))) return;
     insert(candidate);
   }
+  /// The same for tokens from `first` on, in rising order, none below one that was offered before.
+  void offer(std::uint32_t first, std::span<const std::int32_t> logits);
   /// Best first. The list stays sorted until `clear`, which must come before the next `offer`.
   std::span<Candidate> sort();
   std::size_t size() const { return count_; }

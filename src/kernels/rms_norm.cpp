@@ -14,10 +14,8 @@
 namespace mote {
 namespace {
 
-// A block's sum of squares (lanes * 2^14) times its scale (below 2^27) drops these bits before it
-// meets the scale again, so that the whole sum stays below 2^60.
-constexpr int kDroppedBits = 20;
-static_assert(std::uint64_t{kMaxDim} << (14 + 27 - kDroppedBits + 27) <= std::uint64_t{1} << 60);
+static_assert(std::uint64_t{kMaxDim} << (14 + 27 - kNormDroppedBits + 27) <= std::uint64_t{1}
+                                                                                 << 60);
 
 std::uint64_t sum_squares(const std::int8_t* values, std::uint32_t count) {
   std::uint32_t sum = 0;
@@ -27,25 +25,27 @@ std::uint64_t sum_squares(const std::int8_t* values, std::uint32_t count) {
   return sum;
 }
 
-/// `epsilon` in units of 2^(2 * sum_unit), rounded down; at most 2^62, as the least unit of aligned
-/// scales is -43.
-std::uint64_t scale_epsilon(std::uint64_t epsilon, int sum_unit) {
+}  // namespace
+
+std::uint64_t scale_norm_epsilon(std::uint64_t epsilon, int sum_unit) {
   const int shift = -kNormEpsilonFractionBits - 2 * sum_unit;
   return shift >= 0 ? epsilon << shift : epsilon >> -shift;
 }
 
-}  // namespace
-
-Multiplier norm_factor(const std::int8_t* values, std::span<const std::uint32_t> scales, int unit,
-                       std::uint32_t block, std::uint32_t dim, std::uint64_t epsilon) {
-  const int sum_unit = unit + kDroppedBits / 2;
-  std::uint64_t total = scale_epsilon(epsilon, sum_unit);
+Multiplier ref::norm_factor(const std::int8_t* values, std::span<const std::uint32_t> scales,
+                            int unit, std::uint32_t block, std::uint32_t dim,
+                            std::uint64_t epsilon) {
+  const int sum_unit = unit + kNormDroppedBits / 2;
+  std::uint64_t total = scale_norm_epsilon(epsilon, sum_unit);
   for (std::size_t b = 0; b < scales.size(); ++b) {
     const std::uint64_t scale = scales[b];
-    total += ((sum_squares(values + b * block, block) * scale) >> kDroppedBits) * scale;
+    total += ((sum_squares(values + b * block, block) * scale) >> kNormDroppedBits) * scale;
   }
-  total = std::max<std::uint64_t>(total, 1);
+  return norm_factor_of(total, dim, sum_unit);
+}
 
+Multiplier norm_factor_of(std::uint64_t total, std::uint32_t dim, int sum_unit) {
+  total = std::max<std::uint64_t>(total, 1);
   const int lift = std::countl_zero(total);
   std::uint64_t mean = divide(total << lift, dim);  // in units of 2^(2 * sum_unit - lift)
   int exponent = lift + std::countl_zero(mean);
@@ -72,7 +72,7 @@ Scale16 apply_gains(std::span<std::int8_t> values, Scale16 scale, const std::int
   return quantize_block_s64_s8(values.data(), {products.data(), values.size()}, unit);
 }
 
-void add_residual(std::span<std::int32_t> residual, const std::int32_t* delta) {
+void ref::add_residual(std::span<std::int32_t> residual, const std::int32_t* delta) {
   for (std::size_t i = 0; i < residual.size(); ++i) {
     residual[i] = saturate_s32(std::int64_t{residual[i]} + delta[i]);
   }

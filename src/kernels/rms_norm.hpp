@@ -15,6 +15,8 @@ namespace mote {
 /// Fraction bits of ModelConfig::norm_epsilon.
 inline constexpr int kNormEpsilonFractionBits = 44;
 
+namespace ref {
+
 /// 1 / sqrt(mean square + epsilon) of a vector of `dim` lanes, from its blocks.
 ///   values (blocks * block) int8, zero past dim; scales (blocks) as align_scales makes them, which
 ///   returned `unit`; epsilon is ModelConfig::norm_epsilon
@@ -23,13 +25,37 @@ inline constexpr int kNormEpsilonFractionBits = 44;
 Multiplier norm_factor(const std::int8_t* values, std::span<const std::uint32_t> scales, int unit,
                        std::uint32_t block, std::uint32_t dim, std::uint64_t epsilon);
 
+/// residual[i] += delta[i], saturated. // both (n)
+void add_residual(std::span<std::int32_t> residual, const std::int32_t* delta);
+
+}  // namespace ref
+
+/// The same bits, by the kernels that run on this computer, or else by the reference.
+#ifdef MOTE_CHOOSES_KERNELS
+Multiplier norm_factor(const std::int8_t* values, std::span<const std::uint32_t> scales, int unit,
+                       std::uint32_t block, std::uint32_t dim, std::uint64_t epsilon);
+void add_residual(std::span<std::int32_t> residual, const std::int32_t* delta);
+#else
+using ref::add_residual;
+using ref::norm_factor;
+#endif
+
+/// The end of norm_factor, for all forms of it: 1 / sqrt(total / dim), of a total in units of
+/// 2^(2 * sum_unit).
+Multiplier norm_factor_of(std::uint64_t total, std::uint32_t dim, int sum_unit);
+
+/// A block's sum of squares (lanes * 2^14) times its scale (below 2^27) drops these bits before it
+/// meets the scale again, so that the whole sum stays below 2^60.
+inline constexpr int kNormDroppedBits = 20;
+
+/// Where the sum begins: `epsilon` in units of 2^(2 * sum_unit), rounded down; at most 2^62, as the
+/// least unit of aligned scales is -43.
+std::uint64_t scale_norm_epsilon(std::uint64_t epsilon, int sum_unit);
+
 /// Multiplies the lanes of one block by their gains and rounds them again.
 ///   values (n) in place, gains (n) real gain = gains[i] * 2^gain_exponent
 /// Returns the new scale.
 Scale16 apply_gains(std::span<std::int8_t> values, Scale16 scale, const std::int16_t* gains,
                     int gain_exponent);
-
-/// residual[i] += delta[i], saturated. // both (n)
-void add_residual(std::span<std::int32_t> residual, const std::int32_t* delta);
 
 }  // namespace mote

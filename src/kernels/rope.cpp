@@ -7,11 +7,10 @@
 #include "base/fixed_point.hpp"
 
 namespace mote {
-namespace {
 
 // round(2^15 * sin(i / 256 * pi / 2)) for i = 0 to 256.
 // clang-format off
-constexpr std::array<std::uint16_t, 257> kQuarterWave = {
+const std::array<std::uint16_t, 257> kQuarterWave = {
     0, 201, 402, 603, 804, 1005, 1206, 1407, 1608, 1809, 2009, 2210, 2411, 2611, 2811, 3012, 3212,
     3412, 3612, 3812, 4011, 4211, 4410, 4609, 4808, 5007, 5205, 5404, 5602, 5800, 5998, 6195, 6393,
     6590, 6787, 6983, 7180, 7376, 7571, 7767, 7962, 8157, 8351, 8546, 8740, 8933, 9127, 9319, 9512,
@@ -33,6 +32,8 @@ constexpr std::array<std::uint16_t, 257> kQuarterWave = {
     32693, 32706, 32718, 32729, 32738, 32746, 32753, 32758, 32762, 32766, 32767, 32768,
 };
 // clang-format on
+
+namespace {
 
 constexpr std::uint32_t kQuarterTurn = 1U << 30;
 

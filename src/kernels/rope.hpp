@@ -2,11 +2,14 @@
 // Rotary position embedding (Su et al., "RoFormer", 2021), lanes (2i, 2i + 1) turned together.
 #pragma once
 
-#include <cstddef>
+#include <array>
 #include <cstdint>
 #include <span>
 
 namespace mote {
+
+/// round(2^15 * sin(i / 256 * pi / 2)) for i = 0 to 256.
+extern const std::array<std::uint16_t, 257> kQuarterWave;
 
 struct SineCosine {
   std::int32_t sine = 0;    // Q15, -32768 to 32768

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "kernels/search.hpp"
 #include "mote/sampler.hpp"
 
 namespace mote {
@@ -23,6 +24,19 @@ void CandidateList::insert(Candidate candidate) {
   memory_[count_] = candidate;
   ++count_;
   std::push_heap(begin, begin + static_cast<std::ptrdiff_t>(count_));
+}
+
+void CandidateList::offer(std::uint32_t first, std::span<const std::int32_t> logits) {
+  std::size_t i = 0;
+  for (; i < logits.size() && count_ < memory_.size(); ++i) {
+    insert({logits[i], first + static_cast<std::uint32_t>(i)});
+  }
+  if (count_ == 0) return;
+  // Of equal logits those of lower tokens, which came before, are better.
+  while ((i = find_above(logits.data(), i, logits.size(), memory_[0].logit)) < logits.size()) {
+    insert({logits[i], first + static_cast<std::uint32_t>(i)});
+    ++i;
+  }
 }
 
 std::span<Candidate> CandidateList::sort() {

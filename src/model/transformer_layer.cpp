@@ -11,7 +11,7 @@
 #include "kernels/matvec.hpp"
 #include "kernels/quantize.hpp"
 #include "kernels/rms_norm.hpp"
-#include "kernels/rope.hpp"
+#include "kernels/turn.hpp"
 #include "model/layer_attention.hpp"
 #include "mote/transformer.hpp"
 
@@ -25,15 +25,6 @@ constexpr Multiplier kProjectionUnit = {kUnitMultiplier.mantissa,
 /// Lanes of `block` that exist among `lanes` lanes.
 std::uint32_t block_lanes(std::uint32_t block, std::uint32_t width, std::uint32_t lanes) {
   return std::min<std::uint32_t>(width, lanes - block * width);
-}
-
-/// Whether 32 bits hold the transform of a head.
-bool fits_transform(std::span<const std::int32_t> head) {
-  std::uint32_t magnitudes = 0;
-  for (const std::int32_t lane : head)
-    magnitudes |= static_cast<std::uint32_t>(lane ^ (lane >> 31));
-  const std::uint32_t width = hadamard_width(static_cast<std::uint32_t>(head.size()));
-  return magnitudes < (1U << 30) / width;
 }
 
 }  // namespace
@@ -200,14 +191,7 @@ Scale16 Transformer::quantize_turned(std::int8_t* out, std::span<std::int32_t> l
   if (!attention.is_rotated()) return quantize_lanes(out, lanes, kProjectionUnit);
   Multiplier unit = kProjectionUnit;
   unit.exponent -= drop;
-  // Nearly every head has room for its transform in 32 bits.
-  if (!kFavorsSize && fits_transform(lanes)) {
-    hadamard_transform(lanes);
-    return quantize_block_s32_s8(out, lanes, unit);
-  }
-  const auto wide = widen(lanes);
-  hadamard_transform(wide);
-  return quantize_block_s64_s8(out, wide, unit);
+  return quantize_turned_s32_s8(out, lanes, wide_, image_.rope_frequencies(), position, unit);
 }
 
 /// heads = quantize(attend(rope(q), cache(rope(k), v))), for the heads of this chip; for several
@@ -401,7 +385,7 @@ std::span<const Candidate> Transformer::candidates(Sampler& sampler) {
   sampler.begin_logits();
   visit_logits([&](std::uint32_t first, std::span<std::int32_t> logits) {
     sampler.penalize(first, logits);
-    for (std::uint32_t i = 0; i < logits.size(); ++i) list.offer({logits[i], first + i});
+    list.offer(first, logits);
   });
   return list.sort();
 }
