@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SwiGLU with AVX-512, eight lanes at a time in 64 bits each.
+// SwiGLU with AVX-512, up to 64 lanes at once, in 32 bits each but for products.
 #include <immintrin.h>
 
 #include <cstddef>
@@ -7,85 +7,109 @@
 
 #include "kernels/activation_x86.hpp"
 #include "kernels/exp2.hpp"
+#include "kernels/exp2_avx512.hpp"
+
+#define INLINE [[gnu::always_inline]] inline
 
 namespace mote::avx512 {
 namespace {
 
-constexpr std::size_t kLanes = 8;
+constexpr std::size_t kLanes = 16;  // of a vector
+constexpr std::size_t kGroup = 64;  // lanes whose powers are found at once
 
-__m512i wide(std::int64_t value) {
-  return _mm512_set1_epi64(value);
+INLINE __m512i set(int value) {
+  return _mm512_set1_epi32(value);
 }
 
-/// exp2_negative.
-__m512i power_of_two(__m512i below) {
-  const __m512i whole = _mm512_srli_epi64(below, 16);
-  const __m512i index = _mm512_and_si512(_mm512_srli_epi64(below, 8), wide(0xff));
-  const __m512i between = _mm512_and_si512(below, wide(0xff));
-  // Each gathered 64 bits hold a power and the one after it.
-  const __m512i pair = _mm512_i64gather_epi64(index, &kPowersOfTwo, 4);
-  const __m512i power = _mm512_and_si512(pair, wide(0xffffffff));
-  const __m512i step = _mm512_sub_epi64(power, _mm512_srli_epi64(pair, 32));
-  const __m512i fall =
-      _mm512_srli_epi64(_mm512_add_epi64(_mm512_mul_epu32(step, between), wide(128)), 8);
-  const __m512i twice = _mm512_slli_epi64(_mm512_sub_epi64(power, fall), 1);
-  const __m512i result =
-      _mm512_srli_epi64(_mm512_add_epi64(_mm512_srlv_epi64(twice, whole), wide(1)), 1);
-  return _mm512_maskz_mov_epi64(_mm512_cmplt_epi64_mask(whole, wide(31)), result);
+/// |x| * log2(e), Q16, rounded half up; that of 24 where |x| is more.
+INLINE __m512i exponent_of(__m512i x) {
+  const __m512i magnitude = _mm512_min_epu32(_mm512_abs_epi32(x), set(24 << 16));
+  const __m512i factor = set(static_cast<int>(kLog2eQ16));
+  const __m512i half = _mm512_set1_epi64(1 << 15);
+  const __m512i even = _mm512_add_epi64(_mm512_mul_epu32(magnitude, factor), half);
+  const __m512i odd =
+      _mm512_add_epi64(_mm512_mul_epu32(_mm512_srli_epi64(magnitude, 32), factor), half);
+  return _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 16), 0xaaaa, _mm512_slli_epi64(odd, 16));
 }
 
-/// round(2^32 / divisor), half up, for 2^16 to 2^17. Three steps of Newton's method lead from a
-/// line that is 6 % away to within one of the result, and the remainder says on which side.
-__m512i divide(__m512i divisor) {
-  // In Q31, of the divisor in Q16; the line is 0.957 - (d - 1) / 2.
-  __m512i inverse = _mm512_sub_epi64(wide((std::int64_t{957} << 31) / 1000 + (1 << 30)),
-                                     _mm512_slli_epi64(divisor, 14));
-  for (int step = 0; step < 3; ++step) {
-    const __m512i product = _mm512_srli_epi64(_mm512_mul_epu32(inverse, divisor), 16);
-    inverse = _mm512_srli_epi64(
-        _mm512_mul_epu32(inverse, _mm512_sub_epi64(wide(std::int64_t{1} << 32), product)), 31);
-  }
-  const __m512i quotient = _mm512_srli_epi64(inverse, 15);
-  // quotient * divisor lies within half a divisor of 2^32, its upper end included.
-  const __m512i half = _mm512_srli_epi64(divisor, 1);
-  const __m512i rest = _mm512_sub_epi64(_mm512_add_epi64(wide(std::int64_t{1} << 32), half),
-                                        _mm512_mul_epu32(quotient, divisor));
-  const __mmask8 low = _mm512_cmpge_epi64_mask(rest, divisor);
-  const __mmask8 high = _mm512_cmplt_epi64_mask(rest, _mm512_setzero_si512());
-  const __m512i raised = _mm512_mask_add_epi64(quotient, low, quotient, wide(1));
-  return _mm512_mask_sub_epi64(raised, high, raised, wide(1));
+/// round(2^32 / divisor), half up, for 2^16 to 2^17. Two steps of Newton's method lead from a line
+/// that is 6 % away to the result or one less, and the remainder says to which.
+INLINE __m512i divide(__m512i divisor) {
+  // 2^31 / divisor; the line is 0.959 - (d - 1) / 2.
+  const __m512i line =
+      _mm512_sub_epi32(set(959 * (1 << 15) / 1000 + (1 << 14)), _mm512_srli_epi32(divisor, 2));
+  const __m512i one = set(INT32_MIN);  // 2^31, modulo 2^32
+  const __m512i far = _mm512_sub_epi32(one, _mm512_mullo_epi32(line, divisor));
+  const __m512i step = _mm512_mullo_epi32(line, _mm512_srai_epi32(far, 16));
+  const __m512i low = _mm512_add_epi32(line, _mm512_srai_epi32(step, 15));
+  // A step always ends too low: half of the most makes it too low or too high.
+  const __m512i close = _mm512_add_epi32(low, _mm512_srli_epi32(low, 9));
+  // Two bits more.
+  const __m512i near = _mm512_sub_epi32(one, _mm512_mullo_epi32(close, divisor));
+  const __m512i last = _mm512_mullo_epi32(close, _mm512_srai_epi32(near, 8));
+  const __m512i inverse =
+      _mm512_add_epi32(_mm512_slli_epi32(close, 2), _mm512_srai_epi32(last, 21));
+  const __m512i quotient = _mm512_srli_epi32(_mm512_add_epi32(inverse, set(1)), 1);
+  // 2^32 + divisor / 2 - quotient * divisor, modulo 2^32; of the result it is 0 to divisor - 1.
+  const __m512i rest =
+      _mm512_sub_epi32(_mm512_srli_epi32(divisor, 1), _mm512_mullo_epi32(quotient, divisor));
+  return _mm512_mask_add_epi32(quotient, _mm512_cmpge_epi32_mask(rest, divisor), quotient, set(1));
 }
 
-/// sigmoid_q16.
-__m512i sigmoid(__m512i x) {
-  const __m512i magnitude = _mm512_min_epi64(_mm512_abs_epi64(x), wide(24 << 16));
-  const __m512i below = _mm512_srli_epi64(
-      _mm512_add_epi64(_mm512_mul_epu32(magnitude, wide(kLog2eQ16)), wide(1 << 15)), 16);
-  const __m512i power = _mm512_srli_epi64(_mm512_add_epi64(power_of_two(below), wide(1 << 13)), 14);
-  const __m512i positive = divide(_mm512_add_epi64(power, wide(1 << 16)));
-  const __mmask8 negative = _mm512_cmplt_epi64_mask(x, _mm512_setzero_si512());
-  return _mm512_mask_sub_epi64(positive, negative, wide(1 << 16), positive);
+/// sigmoid_q16, of x and 2^-(|x| log2(e)) in Q30.
+INLINE __m512i sigmoid(__m512i x, __m512i power) {
+  const __m512i q16 = _mm512_srli_epi32(_mm512_add_epi32(power, set(1 << 13)), 14);
+  const __m512i positive = divide(_mm512_add_epi32(q16, set(1 << 16)));
+  return _mm512_mask_sub_epi32(positive, _mm512_movepi32_mask(x), set(1 << 16), positive);
 }
 
-__m512i swiglu(__m512i gate, __m512i up) {
-  const __m512i limit = wide((1 << 27) - 1);
-  const __m512i limited = _mm512_max_epi64(_mm512_min_epi64(gate, limit),
-                                           _mm512_sub_epi64(_mm512_setzero_si512(), limit));
-  const __m512i product = _mm512_mul_epi32(limited, sigmoid(gate));
-  const __m512i silu = _mm512_srai_epi64(_mm512_add_epi64(product, wide(1 << 11)), 12);
-  return _mm512_mul_epi32(silu, up);
+/// Products of the even and of the odd lanes become silu of Q20.
+INLINE __m512i silu_of(__m512i product) {
+  return _mm512_srai_epi64(_mm512_add_epi64(product, _mm512_set1_epi64(1 << 11)), 12);
+}
+
+/// swiglu_q36 of sixteen lanes, of which those in `mask` are written.
+INLINE void store_swiglu(std::int64_t* out, __mmask16 mask, __m512i gate, __m512i power,
+                         __m512i up) {
+  const __m512i limit = set((1 << 27) - 1);
+  const __m512i limited =
+      _mm512_max_epi32(_mm512_min_epi32(gate, limit), _mm512_sub_epi32(set(0), limit));
+  const __m512i factor = sigmoid(gate, power);
+  const __m512i even = silu_of(_mm512_mul_epi32(limited, factor));
+  const __m512i odd =
+      silu_of(_mm512_mul_epi32(_mm512_srli_epi64(limited, 32), _mm512_srli_epi64(factor, 32)));
+  const __m512i even_product = _mm512_mul_epi32(even, up);
+  const __m512i odd_product = _mm512_mul_epi32(odd, _mm512_srli_epi64(up, 32));
+  const __m512i first = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+  const __m512i second = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+  _mm512_mask_storeu_epi64(out, static_cast<__mmask8>(mask),
+                           _mm512_permutex2var_epi64(even_product, first, odd_product));
+  _mm512_mask_storeu_epi64(out + 8, static_cast<__mmask8>(mask >> 8),
+                           _mm512_permutex2var_epi64(even_product, second, odd_product));
 }
 
 }  // namespace
 
 void swiglu_lanes(std::int64_t* out, const std::int32_t* gate, const std::int32_t* up,
                   std::size_t count) {
-  for (std::size_t i = 0; i < count; i += kLanes) {
+  for (std::size_t i = 0; i < count; i += kGroup) {
     const std::size_t rest = count - i;
-    const auto mask = static_cast<__mmask8>(rest < kLanes ? (1U << rest) - 1U : 0xffU);
-    const __m512i result = swiglu(_mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(mask, gate + i)),
-                                  _mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(mask, up + i)));
-    _mm512_mask_storeu_epi64(out + i, mask, result);
+    const __mmask64 mask = ~std::uint64_t{0} >> (rest < kGroup ? kGroup - rest : 0);
+    __m512i gates[4];
+    __m512i below[4];
+    __m512i power[4];
+    for (std::size_t v = 0; v < 4; ++v) {
+      gates[v] = _mm512_maskz_loadu_epi32(static_cast<__mmask16>(mask >> (kLanes * v)),
+                                          gate + i + kLanes * v);
+      below[v] = exponent_of(gates[v]);
+    }
+    exp2_negative(power, below);
+    for (std::size_t v = 0; v < 4; ++v) {
+      const auto lanes = static_cast<__mmask16>(mask >> (kLanes * v));
+      if (lanes == 0) break;
+      const std::size_t at = i + kLanes * v;
+      store_swiglu(out + at, lanes, gates[v], power[v], _mm512_maskz_loadu_epi32(lanes, up + at));
+    }
   }
 }
 
