@@ -6,13 +6,13 @@ set(MOTE_SOURCES
     kernels/activation.cpp
     kernels/exp2.cpp
     kernels/hadamard.cpp
+    kernels/heads.cpp
     kernels/matvec_ref.cpp
     kernels/quantize.cpp
     kernels/rms_norm.cpp
     kernels/rope.cpp
     kernels/search.cpp
     kernels/softmax.cpp
-    kernels/turn.cpp
     attention/attend.cpp
     attention/causal.cpp
     attention/linear.cpp
@@ -85,12 +85,12 @@ set(MOTE_KERNELS_x86
     attention/attend_avx512.cpp
     kernels/activation_avx512.cpp
     kernels/exp2_x86.cpp
+    kernels/heads_avx512.cpp
     kernels/matvec_avx2.cpp
     kernels/matvec_avx512.cpp
     kernels/quantize_avx512.cpp
     kernels/rms_norm_avx512.cpp
     kernels/search_avx512.cpp
-    kernels/turn_avx512.cpp
     kernels/x86_rounding.cpp)
 
 if(NOT DEFINED MOTE_KERNELS)

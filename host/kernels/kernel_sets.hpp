@@ -9,11 +9,11 @@
 
 #include "attention/attend.hpp"
 #include "kernels/activation.hpp"
+#include "kernels/heads.hpp"
 #include "kernels/matvec.hpp"
 #include "kernels/quantize.hpp"
 #include "kernels/rms_norm.hpp"
 #include "kernels/search.hpp"
-#include "kernels/turn.hpp"
 
 namespace mote::host {
 
@@ -26,8 +26,9 @@ struct KernelSet {
                  std::span<const QuantizedVector>, Multiplier);
   Scale16 (*quantize)(std::int8_t*, std::span<const std::int64_t>, Multiplier);
   Scale16 (*quantize_narrow)(std::int8_t*, std::span<const std::int32_t>, Multiplier);
-  Scale16 (*quantize_turned)(std::int8_t*, std::span<std::int32_t>, std::span<std::int64_t>,
-                             const std::uint32_t*, std::uint32_t, Multiplier);
+  Scale16 (*quantize_transformed)(std::int8_t*, std::span<std::int32_t>, std::span<std::int64_t>,
+                                  Multiplier);
+  void (*rotate_heads)(std::span<std::int32_t>, std::uint32_t, const std::uint32_t*, std::uint32_t);
   void (*swiglu)(std::int64_t*, const std::int32_t*, const std::int32_t*, std::size_t);
   Multiplier (*norm_factor)(const std::int8_t*, std::span<const std::uint32_t>, int, std::uint32_t,
                             std::uint32_t, std::uint64_t);

@@ -3,13 +3,13 @@
 
 #include "attention/attend_x86.hpp"
 #include "kernels/activation_x86.hpp"
+#include "kernels/heads_x86.hpp"
 #include "kernels/kernel_choice.hpp"
 #include "kernels/kernel_sets.hpp"
 #include "kernels/matvec_x86.hpp"
 #include "kernels/quantize_x86.hpp"
 #include "kernels/rms_norm_x86.hpp"
 #include "kernels/search_x86.hpp"
-#include "kernels/turn_x86.hpp"
 
 namespace mote {
 namespace host {
@@ -39,7 +39,8 @@ constexpr KernelSet kReference = {"reference",
                                   ref::attend_segments,
                                   ref::quantize_block_s64_s8,
                                   ref::quantize_block_s32_s8,
-                                  ref::quantize_turned_s32_s8,
+                                  ref::quantize_transformed_s32_s8,
+                                  ref::rotate_heads,
                                   ref::swiglu_lanes,
                                   ref::norm_factor,
                                   ref::add_residual,
@@ -60,7 +61,8 @@ constexpr KernelSet kAvx512 = {"avx512",
                                avx512::attend_segments,
                                avx512::quantize_block_s64_s8,
                                avx512::quantize_block_s32_s8,
-                               avx512::quantize_turned_s32_s8,
+                               avx512::quantize_transformed_s32_s8,
+                               avx512::rotate_heads,
                                avx512::swiglu_lanes,
                                avx512::norm_factor,
                                avx512::add_residual,
@@ -109,10 +111,14 @@ Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in
   return host::in_use->quantize_narrow(out, in, unit);
 }
 
-Scale16 quantize_turned_s32_s8(std::int8_t* out, std::span<std::int32_t> head,
-                               std::span<std::int64_t> scratch, const std::uint32_t* frequencies,
-                               std::uint32_t position, Multiplier unit) {
-  return host::in_use->quantize_turned(out, head, scratch, frequencies, position, unit);
+Scale16 quantize_transformed_s32_s8(std::int8_t* out, std::span<std::int32_t> head,
+                                    std::span<std::int64_t> scratch, Multiplier unit) {
+  return host::in_use->quantize_transformed(out, head, scratch, unit);
+}
+
+void rotate_heads(std::span<std::int32_t> heads, std::uint32_t head_size,
+                  const std::uint32_t* frequencies, std::uint32_t position) {
+  host::in_use->rotate_heads(heads, head_size, frequencies, position);
 }
 
 Multiplier norm_factor(const std::int8_t* values, std::span<const std::uint32_t> scales, int unit,

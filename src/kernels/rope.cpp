@@ -59,16 +59,17 @@ SineCosine sine_cosine(std::uint32_t phase) {
   return {sine(phase), sine(phase + kQuarterTurn)};
 }
 
-void rotate_heads(std::span<std::int32_t> heads, std::size_t head_size,
-                  const std::uint32_t* frequencies, std::uint32_t position) {
-  for (std::size_t i = 0; i < head_size; i += 2) {
-    const auto [s, c] = sine_cosine(*frequencies++ * position);
-    for (std::size_t lane = i; lane < heads.size(); lane += head_size) {
-      const std::int64_t x = heads[lane];
-      const std::int64_t y = heads[lane + 1];
-      heads[lane] = saturate_s32(shift_round(x * c - y * s, 15));
-      heads[lane + 1] = saturate_s32(shift_round(x * s + y * c, 15));
-    }
+void rotate_pair(std::int32_t* pair, const SineCosine& turn) {
+  const std::int64_t x = pair[0];
+  const std::int64_t y = pair[1];
+  pair[0] = saturate_s32(shift_round(x * turn.cosine - y * turn.sine, 15));
+  pair[1] = saturate_s32(shift_round(x * turn.sine + y * turn.cosine, 15));
+}
+
+void rotate_pairs(std::span<std::int32_t> head, const std::uint32_t* frequencies,
+                  std::uint32_t position) {
+  for (std::size_t i = 0; i < head.size() / 2; ++i) {
+    rotate_pair(&head[2 * i], sine_cosine(frequencies[i] * position));
   }
 }
 

@@ -19,16 +19,12 @@ struct SineCosine {
 /// Sine and cosine of `phase` * 2 pi / 2^32, within 1.2 units of 2^-15.
 SineCosine sine_cosine(std::uint32_t phase);
 
-/// Turns each pair of every head by position * frequencies[i]; the phase wraps by itself.
-///   heads (count, 2n) any fixed-point format, |lane| < 2^30; frequencies (n) turns per position
-///   * 2^32
-void rotate_heads(std::span<std::int32_t> heads, std::size_t head_size,
-                  const std::uint32_t* frequencies, std::uint32_t position);
+/// Turns the two lanes at `pair`, rounded half up and saturated.
+void rotate_pair(std::int32_t* pair, const SineCosine& turn);
 
-/// The same for one head.
-inline void rotate_pairs(std::span<std::int32_t> head, const std::uint32_t* frequencies,
-                         std::uint32_t position) {
-  rotate_heads(head, head.size(), frequencies, position);
-}
+/// Turns each pair of `head` by position * frequencies[i]; the phase wraps by itself.
+///   head (2n) any fixed-point format, |lane| < 2^30; frequencies (n) turns per position * 2^32
+void rotate_pairs(std::span<std::int32_t> head, const std::uint32_t* frequencies,
+                  std::uint32_t position);
 
 }  // namespace mote

@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/heads_x86.hpp"
 #include "kernels/quantize_avx512.hpp"
 #include "kernels/rope.hpp"
-#include "kernels/turn_x86.hpp"
 #include "mote/config.hpp"
 
 #define INLINE [[gnu::always_inline]] inline
@@ -55,19 +55,31 @@ INLINE __m512i narrow(__m512i product) {
                           _mm512_set1_epi64(INT32_MIN));
 }
 
-/// Eight pairs of a head, turned. Those past the mask are 0.
-INLINE Pairs turn(const std::int32_t* head, const std::uint32_t* frequencies,
-                  std::uint32_t position, __mmask8 mask) {
-  const __m256i phase = _mm256_mullo_epi32(_mm256_maskz_loadu_epi32(mask, frequencies),
-                                           _mm256_set1_epi32(static_cast<int>(position)));
+/// Sines and cosines of eight pairs.
+struct Turn {
+  __m512i sine;
+  __m512i cosine;
+};
+
+INLINE Turn turn_of(__m256i frequencies, std::uint32_t position) {
+  const __m256i phase =
+      _mm256_mullo_epi32(frequencies, _mm256_set1_epi32(static_cast<int>(position)));
   const __m256i ahead = _mm256_add_epi32(phase, _mm256_set1_epi32(1 << 30));
   const __m512i sines = sine(_mm512_inserti64x4(_mm512_castsi256_si512(phase), ahead, 1));
-  const __m512i s = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sines));
-  const __m512i c = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sines, 1));
-  const __m512i x = _mm512_maskz_loadu_epi64(mask, head);
+  return {_mm512_cvtepi32_epi64(_mm512_castsi512_si256(sines)),
+          _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sines, 1))};
+}
+
+/// Turns the pairs in `mask` of the eight at `lanes`.
+INLINE void rotate(std::int32_t* lanes, const Turn& turn, __mmask8 mask) {
+  const __m512i x = _mm512_maskz_loadu_epi64(mask, lanes);
   const __m512i y = _mm512_srli_epi64(x, 32);
-  return {narrow(_mm512_sub_epi64(_mm512_mul_epi32(x, c), _mm512_mul_epi32(y, s))),
-          narrow(_mm512_add_epi64(_mm512_mul_epi32(x, s), _mm512_mul_epi32(y, c)))};
+  const __m512i even =
+      narrow(_mm512_sub_epi64(_mm512_mul_epi32(x, turn.cosine), _mm512_mul_epi32(y, turn.sine)));
+  const __m512i odd =
+      narrow(_mm512_add_epi64(_mm512_mul_epi32(x, turn.sine), _mm512_mul_epi32(y, turn.cosine)));
+  _mm512_mask_storeu_epi64(lanes, mask,
+                           _mm512_mask_mov_epi32(even, 0xaaaa, _mm512_slli_epi64(odd, 32)));
 }
 
 /// One step of the transform between lanes of a vector: `other` has each lane's partner in its
@@ -113,15 +125,15 @@ INLINE __mmask8 mask_of(std::size_t rest) {
 }
 
 template <std::size_t Vectors>
-INLINE bool quantize_turned(Scale16& scale, std::int8_t* out, const std::int32_t* head,
-                            std::size_t head_size, const std::uint32_t* frequencies,
-                            std::uint32_t position, Multiplier unit) {
+INLINE bool quantize_transformed(Scale16& scale, std::int8_t* out, const std::int32_t* head,
+                                 std::size_t head_size, Multiplier unit) {
   Pairs all[Vectors];
   const std::size_t count = head_size / 2;
   const std::size_t vectors = Vectors == 1 ? 1 : (count + kPairs - 1) / kPairs;
   for (std::size_t v = 0; v < vectors; ++v) {
     const std::size_t first = v * kPairs;
-    all[v] = turn(head + 2 * first, frequencies + first, position, mask_of(count - first));
+    const __m512i lanes = _mm512_maskz_loadu_epi64(mask_of(count - first), head + 2 * first);
+    all[v] = {_mm512_srai_epi64(_mm512_slli_epi64(lanes, 32), 32), _mm512_srai_epi64(lanes, 32)};
   }
   transform(all, vectors, count & (~count + 1));
   __m512i largest = _mm512_setzero_si512();
@@ -146,17 +158,36 @@ INLINE bool quantize_turned(Scale16& scale, std::int8_t* out, const std::int32_t
 
 }  // namespace
 
-Scale16 quantize_turned_s32_s8(std::int8_t* out, std::span<std::int32_t> head,
-                               std::span<std::int64_t> scratch, const std::uint32_t* frequencies,
-                               std::uint32_t position, Multiplier unit) {
+void rotate_heads(std::span<std::int32_t> heads, std::uint32_t head_size,
+                  const std::uint32_t* frequencies, std::uint32_t position) {
+  std::int32_t* const lanes = heads.data();
+  const std::size_t count = heads.size();
+  if (head_size == kPairs) {
+    // Two heads fill a vector.
+    const Turn turn = turn_of(
+        _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(frequencies))),
+        position);
+    for (std::size_t i = 0; i < count; i += 2 * kPairs) {
+      rotate(lanes + i, turn, mask_of((count - i) / 2));
+    }
+    return;
+  }
+  for (std::size_t pair = 0; pair < head_size / 2; pair += kPairs) {
+    const __mmask8 mask = mask_of(head_size / 2 - pair);
+    const Turn turn = turn_of(_mm256_maskz_loadu_epi32(mask, frequencies + pair), position);
+    for (std::size_t i = 0; i < count; i += head_size) rotate(lanes + i + 2 * pair, turn, mask);
+  }
+}
+
+Scale16 quantize_transformed_s32_s8(std::int8_t* out, std::span<std::int32_t> head,
+                                    std::span<std::int64_t> scratch, Multiplier unit) {
   Scale16 scale;
   const std::size_t count = head.size();
-  const bool done =
-      count <= 2 * kPairs
-          ? quantize_turned<1>(scale, out, head.data(), count, frequencies, position, unit)
-          : quantize_turned<kVectors>(scale, out, head.data(), count, frequencies, position, unit);
+  const bool done = count <= 2 * kPairs
+                        ? quantize_transformed<1>(scale, out, head.data(), count, unit)
+                        : quantize_transformed<kVectors>(scale, out, head.data(), count, unit);
   if (done) return scale;
-  return ref::quantize_turned_s32_s8(out, head, scratch, frequencies, position, unit);
+  return ref::quantize_transformed_s32_s8(out, head, scratch, unit);
 }
 
 }  // namespace mote::avx512

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Queries and keys on their way to int8: turned by their position, transformed, rounded.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "mote/scale.hpp"
+
+namespace mote {
+
+namespace ref {
+
+/// rotate_pairs of several heads, whose sines are the same.
+///   heads (n, head_size), in place; frequencies (head_size / 2) turns per position * 2^32
+void rotate_heads(std::span<std::int32_t> heads, std::uint32_t head_size,
+                  const std::uint32_t* frequencies, std::uint32_t position);
+
+/// A head transformed (hadamard_transform) and rounded (quantize_block_s32_s8).
+///   out (n); head (n), any lanes, afterwards others; scratch (n); unit of the lanes, as
+///   quantize_block_s32_s8 has it
+/// Returns the scale in units of 2^-28.
+Scale16 quantize_transformed_s32_s8(std::int8_t* out, std::span<std::int32_t> head,
+                                    std::span<std::int64_t> scratch, Multiplier unit);
+
+}  // namespace ref
+
+/// The same bits, by the kernels that run on this computer, or else by the reference.
+#ifdef MOTE_CHOOSES_KERNELS
+void rotate_heads(std::span<std::int32_t> heads, std::uint32_t head_size,
+                  const std::uint32_t* frequencies, std::uint32_t position);
+Scale16 quantize_transformed_s32_s8(std::int8_t* out, std::span<std::int32_t> head,
+                                    std::span<std::int64_t> scratch, Multiplier unit);
+#else
+using ref::quantize_transformed_s32_s8;
+using ref::rotate_heads;
+#endif
+
+}  // namespace mote
