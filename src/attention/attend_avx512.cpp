@@ -253,22 +253,24 @@ struct Totals {
   __m512i width = _mm512_setzero_si512();  // bits of the largest weight * value scale
 };
 
-/// Replaces the scores of up to 64 positions by weight * mantissa of the value's scale, less the
-/// lowest bits.
-template <bool kPadded>
-INLINE void weigh_four_steps(std::uint32_t* scores, Totals& totals, const Scale16* scales,
-                             std::uint32_t count, __m512i largest) {
-  const __mmask64 all = ~std::uint64_t{0} >> (count < 64 ? 64 - count : 0);
+/// Replaces the scores of up to `Steps` steps by weight * mantissa of the value's scale, less the
+/// lowest bits. // (Steps - 1) * 16 < count
+template <int Steps, bool kPadded>
+INLINE void weigh_steps(std::uint32_t* scores, Totals& totals, const Scale16* scales,
+                        std::uint32_t count, __m512i largest) {
+  const std::uint32_t before = (Steps - 1) * kStep;
+  const auto last =
+      static_cast<__mmask16>(0xffffU >> (count - before < kStep ? kStep - (count - before) : 0));
   __m512i below[4];
   __m512i weights[4];
-  for (std::uint32_t v = 0; v < 4; ++v) {
-    const auto mask = static_cast<__mmask16>(all >> (kStep * v));
+  for (int v = 0; v < Steps; ++v) {
+    const __mmask16 mask = v + 1 < Steps ? 0xffff : last;
     below[v] = _mm512_sub_epi32(largest, Numbers<kPadded>::load(scores + kStep * v, mask));
   }
-  exp2_negative(weights, below);
+  exp2_negative<Steps>(weights, below);
   __m512i sum = _mm512_setzero_si512();
-  for (std::uint32_t v = 0; v < 4; ++v) {
-    const auto mask = static_cast<__mmask16>(all >> (kStep * v));
+  for (int v = 0; v < Steps; ++v) {
+    const __mmask16 mask = v + 1 < Steps ? 0xffff : last;
     // From Q30 to Q24.
     weights[v] = _mm512_maskz_srli_epi32(mask, _mm512_add_epi32(weights[v], set(32)), 6);
     sum = _mm512_add_epi32(sum, weights[v]);
@@ -285,12 +287,21 @@ INLINE void weigh_four_steps(std::uint32_t* scores, Totals& totals, const Scale1
 }
 
 template <bool kPadded>
-INLINE void weigh_segment(std::uint32_t* scores, Totals& totals, const KvSegment& segment,
-                          __m512i largest) {
-  for (std::uint32_t t = 0; t < segment.count; t += kWeightStep) {
-    weigh_four_steps<kPadded>(scores + t, totals, segment.value_scales + t, segment.count - t,
-                              largest);
+Totals weigh_segment(std::uint32_t* scores, Totals totals, const Scale16* scales,
+                     std::uint32_t count, __m512i largest) {
+  for (; count > 3 * kStep; scores += kWeightStep, scales += kWeightStep) {
+    weigh_steps<4, kPadded>(scores, totals, scales, count, largest);
+    if (count <= kWeightStep) return totals;
+    count -= kWeightStep;
   }
+  if (count > 2 * kStep) {
+    weigh_steps<3, kPadded>(scores, totals, scales, count, largest);
+  } else if (count > kStep) {
+    weigh_steps<2, kPadded>(scores, totals, scales, count, largest);
+  } else if (count != 0) {
+    weigh_steps<1, kPadded>(scores, totals, scales, count, largest);
+  }
+  return totals;
 }
 
 /// A product without its lowest bits may be 0 where the product is not. Its width is then at most
@@ -486,7 +497,7 @@ bool attend(WideVector& out, std::uint32_t* scratch, std::span<const KvSegment> 
   Totals totals;
   numbers = scratch;
   for (const KvSegment* s = segments.data(); s != end; ++s) {
-    weigh_segment<kPadded>(numbers, totals, *s, top);
+    totals = weigh_segment<kPadded>(numbers, totals, s->value_scales, s->count, top);
     numbers += Numbers<kPadded>::width(s->count);
   }
   const int width = _mm512_reduce_max_epi32(totals.width);

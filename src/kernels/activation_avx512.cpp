@@ -103,7 +103,7 @@ void swiglu_lanes(std::int64_t* out, const std::int32_t* gate, const std::int32_
                                           gate + i + kLanes * v);
       below[v] = exponent_of(gates[v]);
     }
-    exp2_negative(power, below);
+    exp2_negative<4>(power, below);
     for (std::size_t v = 0; v < 4; ++v) {
       const auto lanes = static_cast<__mmask16>(mask >> (kLanes * v));
       if (lanes == 0) break;
