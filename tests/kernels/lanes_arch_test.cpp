@@ -6,10 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "kernels/activation.hpp"
 #include "kernels/quantize.hpp"
+#include "kernels/rms_norm.hpp"
 #include "support/each_kernel_set.hpp"
 #include "support/random.hpp"
 
@@ -100,7 +102,7 @@ void expect_same_swiglu(const host::KernelSet& set, const std::vector<std::int32
 TEST(LanesArch, swiglu_of_every_part_of_the_sigmoid) {
   for_each_kernel_set([](const host::KernelSet& set) {
     std::vector<std::int32_t> gate;
-    for (std::int32_t x = -(32 << 16); x <= 32 << 16; x += 37) gate.push_back(x);
+    for (std::int32_t x = -(32 << 16); x <= 32 << 16; x += 5) gate.push_back(x);
     const std::vector<std::int32_t> up(gate.size(), std::numeric_limits<std::int32_t>::min());
     expect_same_swiglu(set, gate, up);
   });
@@ -117,6 +119,51 @@ TEST(LanesArch, swiglu_of_any_numbers) {
       gate[0] = std::numeric_limits<std::int32_t>::min();
       gate.back() = std::numeric_limits<std::int32_t>::max();
       expect_same_swiglu(set, gate, up);
+    }
+  });
+}
+
+TEST(LanesArch, norm_factor_of_any_blocks) {
+  for_each_kernel_set([](const host::KernelSet& set) {
+    Random random(4);
+    for (int i = 0; i < 3000; ++i) {
+      const std::uint32_t block = 16U << random.below(3);
+      const auto blocks = 1 + static_cast<std::uint32_t>(random.below(i % 10 == 0 ? 64 : 8));
+      std::vector<std::int8_t> values(std::size_t{block} * blocks);
+      for (std::int8_t& value : values) {
+        value = i % 5 == 0 ? std::int8_t{-128} : random.between<std::int8_t>(-128, 127);
+      }
+      std::vector<std::uint32_t> scales(blocks);
+      for (std::uint32_t& scale : scales) {
+        scale = static_cast<std::uint32_t>(random.next() >> (37 + random.below(27)));
+      }
+      const int unit = random.between<int>(-43, -13);
+      const std::uint64_t epsilon = random.next() >> (24 + random.below(40));
+      const std::uint32_t dim = block * blocks;
+      const Multiplier expected =
+          ref::norm_factor(values.data(), scales, unit, block, dim, epsilon);
+      const Multiplier actual = set.norm_factor(values.data(), scales, unit, block, dim, epsilon);
+      ASSERT_EQ(actual.mantissa, expected.mantissa);
+      ASSERT_EQ(actual.exponent, expected.exponent);
+    }
+  });
+}
+
+TEST(LanesArch, add_residual_of_any_numbers) {
+  for_each_kernel_set([](const host::KernelSet& set) {
+    Random random(5);
+    for (int i = 0; i < 5000; ++i) {
+      std::vector<std::int32_t> actual(1 + random.below(100));
+      for (std::int32_t& lane : actual) lane = static_cast<std::int32_t>(random.next());
+      std::vector<std::int32_t> delta(actual.size());
+      for (std::int32_t& lane : delta) lane = static_cast<std::int32_t>(any_size(random, 31));
+      actual[0] = std::numeric_limits<std::int32_t>::min();
+      delta[0] = i % 2 == 0 ? -1 : 1;
+      std::vector<std::int32_t> expected = actual;
+      const std::size_t count = actual.size() - 1;  // the last must stay
+      ref::add_residual(std::span(expected).first(count), delta.data());
+      set.add_residual(std::span(actual).first(count), delta.data());
+      ASSERT_EQ(actual, expected);
     }
   });
 }

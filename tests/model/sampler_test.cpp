@@ -381,6 +381,32 @@ TEST(CandidateList, EqualsASortOfTheStream) {
   }
 }
 
+TEST(CandidateList, TakesRowsOfLogitsAsItTakesEachOfThem) {
+  std::mt19937 random(7);
+  for (int i = 0; i < 500; ++i) {
+    std::vector<std::int32_t> logits(1 + random() % 200);
+    for (std::int32_t& logit : logits) logit = static_cast<std::int32_t>(random() % 41) - 20;
+    std::vector<Candidate> one(1 + random() % 12);
+    std::vector<Candidate> rows(one.size());
+    CandidateList expected(one);
+    CandidateList actual(rows);
+    const std::size_t cut = random() % logits.size();
+    for (std::uint32_t t = 0; t < logits.size(); ++t) expected.offer({logits[t], t});
+    actual.offer(0, std::span(logits).first(cut));
+    actual.offer(static_cast<std::uint32_t>(cut), std::span(logits).subspan(cut));
+    const auto best = expected.sort();
+    const auto found = actual.sort();
+    ASSERT_EQ(found.size(), best.size());
+    for (std::size_t k = 0; k < best.size(); ++k) {
+      EXPECT_EQ(found[k].logit, best[k].logit);
+      EXPECT_EQ(found[k].token, best[k].token);
+    }
+  }
+  CandidateList none;
+  none.offer(0, std::vector<std::int32_t>{1, 2});
+  EXPECT_EQ(none.size(), 0U);
+}
+
 TEST(CandidateList, OrdersTiesByToken) {
   Candidates memory(2);
   CandidateList list(memory);
