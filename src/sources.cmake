@@ -74,11 +74,13 @@ set(MOTE_FIRMWARE_SOURCES
 #   mve       Cortex-M55, M85
 #   rv32      RISC-V of 32 bits with multiplication
 #   x86       computers
+#   dotprod   64-bit Arm with the dot product extension; without it, portable
 set(MOTE_KERNELS_portable kernels/matvec_portable.cpp)
 set(MOTE_KERNELS_armv6m kernels/matvec_armv6m.cpp)
 set(MOTE_KERNELS_armv7em kernels/matvec_armv7em.cpp)
 set(MOTE_KERNELS_mve kernels/matvec_mve.cpp kernels/matvec_mve_rows.cpp)
 set(MOTE_KERNELS_rv32 kernels/matvec_rv32.cpp)
+set(MOTE_KERNELS_dotprod kernels/matvec_dotprod.cpp)
 # Of a computer: all that it may turn out to have. Which of them run is chosen at start, by the host
 # (host/kernels/), so that this set has no file that defines the functions themselves.
 set(MOTE_KERNELS_x86

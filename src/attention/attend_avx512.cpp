@@ -255,7 +255,7 @@ struct Totals {
 
 /// Replaces the scores of up to `Steps` steps by weight * mantissa of the value's scale, less the
 /// lowest bits. // (Steps - 1) * 16 < count
-template <int Steps, bool kPadded>
+template <std::uint32_t Steps, bool kPadded>
 INLINE void weigh_steps(std::uint32_t* scores, Totals& totals, const Scale16* scales,
                         std::uint32_t count, __m512i largest) {
   const std::uint32_t before = (Steps - 1) * kStep;
@@ -263,13 +263,13 @@ INLINE void weigh_steps(std::uint32_t* scores, Totals& totals, const Scale16* sc
       static_cast<__mmask16>(0xffffU >> (count - before < kStep ? kStep - (count - before) : 0));
   __m512i below[4];
   __m512i weights[4];
-  for (int v = 0; v < Steps; ++v) {
+  for (std::uint32_t v = 0; v < Steps; ++v) {
     const __mmask16 mask = v + 1 < Steps ? 0xffff : last;
     below[v] = _mm512_sub_epi32(largest, Numbers<kPadded>::load(scores + kStep * v, mask));
   }
   exp2_negative<Steps>(weights, below);
   __m512i sum = _mm512_setzero_si512();
-  for (int v = 0; v < Steps; ++v) {
+  for (std::uint32_t v = 0; v < Steps; ++v) {
     const __mmask16 mask = v + 1 < Steps ? 0xffff : last;
     // From Q30 to Q24.
     weights[v] = _mm512_maskz_srli_epi32(mask, _mm512_add_epi32(weights[v], set(32)), 6);

@@ -34,11 +34,11 @@ namespace mote::avx512 {
 }
 
 /// power[v] = exp2_negative(below[v]), Q30, of exponents in Q16, for the first vectors.
-template <int Vectors>
+template <std::uint32_t Vectors>
 [[gnu::always_inline]] inline void exp2_negative(__m512i (&power)[4], const __m512i (&below)[4]) {
   const __m512i byte = _mm512_set1_epi32(0xff);
   __m512i index[4] = {};
-  for (int v = 0; v < Vectors; ++v) {
+  for (std::uint32_t v = 0; v < Vectors; ++v) {
     index[v] = _mm512_and_si512(_mm512_srli_epi32(below[v], 8), byte);
   }
   const __m512i at = _mm512_packus_epi16(_mm512_packus_epi32(index[0], index[1]),
@@ -49,7 +49,7 @@ template <int Vectors>
              look_up(table.steps[2], at), _mm512_setzero_si512());
   join_bytes(power, look_up(table.powers[0], at), look_up(table.powers[1], at),
              look_up(table.powers[2], at), look_up(table.powers[3], at));
-  for (int v = 0; v < Vectors; ++v) {
+  for (std::uint32_t v = 0; v < Vectors; ++v) {
     const __m512i whole = _mm512_srli_epi32(below[v], 16);
     const __m512i product = _mm512_mullo_epi32(step[v], _mm512_and_si512(below[v], byte));
     const __m512i fall = _mm512_srli_epi32(_mm512_add_epi32(product, _mm512_set1_epi32(128)), 8);
