@@ -24,6 +24,7 @@ struct KernelSet {
   void (*matvec)(std::int32_t*, const MatrixView&, const ActivationView&, int);
   void (*attend)(WideVector&, std::span<std::uint32_t>, std::span<const KvSegment>,
                  std::span<const QuantizedVector>, Multiplier);
+  void (*attend_two)(HeadAttention (&)[2], std::span<std::uint32_t>, Multiplier);
   Scale16 (*quantize)(std::int8_t*, std::span<const std::int64_t>, Multiplier);
   Scale16 (*quantize_narrow)(std::int8_t*, std::span<const std::int32_t>, Multiplier);
   Scale16 (*quantize_transformed)(std::int8_t*, std::span<std::int32_t>, std::span<std::int64_t>,

@@ -37,6 +37,7 @@ constexpr KernelSet kReference = {"reference",
                                   runs_anywhere,
                                   ref::matvec_s8_s32,
                                   ref::attend_segments,
+                                  ref::attend_two,
                                   ref::quantize_block_s64_s8,
                                   ref::quantize_block_s32_s8,
                                   ref::quantize_transformed_s32_s8,
@@ -59,6 +60,7 @@ constexpr KernelSet kAvx512 = {"avx512",
                                has_avx512,
                                avx512::matvec_s8_s32,
                                avx512::attend_segments,
+                               avx512::attend_two,
                                avx512::quantize_block_s64_s8,
                                avx512::quantize_block_s32_s8,
                                avx512::quantize_transformed_s32_s8,
@@ -101,6 +103,11 @@ void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
                      Multiplier score_scale) {
   host::in_use->attend(out, scratch, segments, queries, score_scale);
+}
+
+void attend_two(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
+                Multiplier score_scale) {
+  host::in_use->attend_two(heads, scratch, score_scale);
 }
 
 Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in, Multiplier unit) {

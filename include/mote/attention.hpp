@@ -101,6 +101,9 @@ class CausalAttention {
   ///   scratch (scratch_count(shape)) any contents
   void attend(WideVector& out, std::span<std::uint32_t> scratch, std::uint32_t position,
               std::uint32_t head, const QuantizedVector& query) const;
+  /// The same for heads `head` and `head` + 1.
+  void attend_two(WideVector (&out)[2], std::span<std::uint32_t> scratch, std::uint32_t position,
+                  std::uint32_t head, const QuantizedVector (&queries)[2]) const;
 
   const AttentionShape& shape() const { return shape_; }
 

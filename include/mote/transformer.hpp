@@ -163,6 +163,11 @@ class Transformer {
                     std::uint32_t index);
   void attend_head(LayerAttention& attention, std::span<std::int32_t> lanes,
                    std::span<std::int32_t> sink_lanes, std::uint32_t head, std::uint32_t index);
+  void attend_two_heads(const LayerAttention& attention, std::span<std::int32_t> lanes,
+                        std::uint32_t head, std::uint32_t index);
+  void quantize_head(const WideVector& wide, std::uint32_t head, std::uint32_t index);
+  std::uint32_t own_head(std::uint32_t head) const;
+  bool has_pairs(const LayerAttention& attention) const;
   void compute_hidden();
   void add_projection(const Projection& projection, const BlockVectors& input);
 

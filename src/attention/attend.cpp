@@ -107,4 +107,11 @@ void ref::attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
   out.unit = reciprocal(totals.sum, width - kContributionBits - kScaleFractionBits);
 }
 
+void ref::attend_two(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
+                     Multiplier score_scale) {
+  for (HeadAttention& head : heads) {
+    ref::attend_segments(head.out, scratch, {&head.stored, 1}, {&head.query, 1}, score_scale);
+  }
+}
+
 }  // namespace mote

@@ -28,6 +28,13 @@ Multiplier reciprocal(std::uint64_t value, int exponent);
 /// log2(e) / sqrt(head_size): turns a dot product of query and key into a base-2 score.
 Multiplier attention_scale(std::uint32_t head_size);
 
+/// One query over positions of one K/V head, where several heads are attended to together.
+struct HeadAttention {
+  WideVector out;         // (head_size) wide result and its unit
+  KvSegment stored;       // at least one position
+  QuantizedVector query;  // (head_size)
+};
+
 namespace ref {
 
 /// softmax(q k^T * score_scale) v over the positions of all segments, at least one. Every position
@@ -40,15 +47,26 @@ void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
                      Multiplier score_scale);
 
+/// attend_segments of each of two heads.
+///   scratch (positions of the head that has more)
+void attend_two(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
+                Multiplier score_scale);
+
 }  // namespace ref
 
 /// The same bits, by the kernels that run on this computer, or else by the reference.
 #ifdef MOTE_CHOOSES_KERNELS
+/// Whether two heads take less time together than one after the other.
+inline constexpr bool kPairsHeads = true;
+void attend_two(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
+                Multiplier score_scale);
 void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
                      Multiplier score_scale);
 #else
 using ref::attend_segments;
+using ref::attend_two;
+inline constexpr bool kPairsHeads = false;
 #endif
 
 /// The same with one query for all segments.

@@ -477,72 +477,120 @@ Multiplier score_factor(const Scale16& scale, const Multiplier& score_scale) {
       exponent + score_scale.exponent + kScoreFractionBits - 2 * kScaleFractionBits);
 }
 
-/// False where some number does not fit; `out` is then not finished.
+/// One head of several, and where its numbers are kept.
+struct Head {
+  WideVector* out;
+  std::span<const KvSegment> segments;
+  std::span<const QuantizedVector> queries;
+  std::uint32_t* numbers;
+};
+
 template <std::size_t H, bool kPadded>
-bool attend(WideVector& out, std::uint32_t* scratch, std::span<const KvSegment> segments,
-            std::span<const QuantizedVector> queries, Multiplier score_scale) {
-  const std::size_t head_size = out.values.size();
-  const KvSegment* const end = segments.data() + segments.size();
-  const QuantizedVector* query = queries.data();
-  const std::size_t next_query = queries.size() == 1 ? 0 : 1;
-  std::uint32_t* numbers = scratch;
+INLINE Largest score(const Head& head, Multiplier score_scale) {
   Largest largest;
-  for (const KvSegment* s = segments.data(); s != end; ++s, query += next_query) {
-    score_segment<H, kPadded>(numbers, largest, *s, load_query<H>(query->values, head_size),
+  const KvSegment* const end = head.segments.data() + head.segments.size();
+  const QuantizedVector* query = head.queries.data();
+  const std::size_t next_query = head.queries.size() == 1 ? 0 : 1;
+  std::uint32_t* numbers = head.numbers;
+  for (const KvSegment* s = head.segments.data(); s != end; ++s, query += next_query) {
+    score_segment<H, kPadded>(numbers, largest, *s,
+                              load_query<H>(query->values, head.out->values.size()),
                               score_factor(query->scale, score_scale));
     numbers += Numbers<kPadded>::width(s->count);
   }
-  if (largest.rare != 0) return false;
-  const __m512i top = set(_mm512_reduce_max_epi32(largest.score));
+  return largest;
+}
+
+template <bool kPadded>
+INLINE Totals weigh_all(const Head& head, __m512i top) {
   Totals totals;
-  numbers = scratch;
-  for (const KvSegment* s = segments.data(); s != end; ++s) {
+  const KvSegment* const end = head.segments.data() + head.segments.size();
+  std::uint32_t* numbers = head.numbers;
+  for (const KvSegment* s = head.segments.data(); s != end; ++s) {
     totals = weigh_segment<kPadded>(numbers, totals, s->value_scales, s->count, top);
     numbers += Numbers<kPadded>::width(s->count);
   }
-  const int width = _mm512_reduce_max_epi32(totals.width);
-  if (width <= kWidestOfDropped) return false;
-  const __m512i base = set(width - kContributionBits - kProductDrop);
+  return totals;
+}
+
+template <std::size_t H, bool kPadded>
+INLINE __mmask16 add_all(const Head& head, __m512i base) {
   __mmask16 rare = 0;
-  numbers = scratch;
-  for (const KvSegment* s = segments.data(); s != end; ++s) {
-    rare |= add_values<H, kPadded>(out.values.data(), numbers, *s, base, head_size,
-                                   s == segments.data());
+  const KvSegment* const end = head.segments.data() + head.segments.size();
+  std::uint32_t* numbers = head.numbers;
+  for (const KvSegment* s = head.segments.data(); s != end; ++s) {
+    rare |= add_values<H, kPadded>(head.out->values.data(), numbers, *s, base,
+                                   head.out->values.size(), s == head.segments.data());
     numbers += Numbers<kPadded>::width(s->count);
   }
+  return rare;
+}
+
+/// Heads step by step together, since each step of one waits for the end of the one before. False
+/// where some number does not fit; `out` is then not finished.
+template <std::size_t H, bool kPadded, std::size_t N>
+bool attend(const Head (&heads)[N], Multiplier score_scale) {
+  Largest largest[N];
+  __mmask16 rare = 0;
+  for (std::size_t i = 0; i < N; ++i) {
+    largest[i] = score<H, kPadded>(heads[i], score_scale);
+    rare |= largest[i].rare;
+  }
   if (rare != 0) return false;
-  out.unit = reciprocal(static_cast<std::uint64_t>(_mm512_reduce_add_epi64(totals.sum)),
-                        width - kContributionBits - kScaleFractionBits);
+  __m512i top[N];
+  for (std::size_t i = 0; i < N; ++i) top[i] = set(_mm512_reduce_max_epi32(largest[i].score));
+  Totals totals[N];
+  for (std::size_t i = 0; i < N; ++i) totals[i] = weigh_all<kPadded>(heads[i], top[i]);
+  int width[N];
+  for (std::size_t i = 0; i < N; ++i) {
+    width[i] = _mm512_reduce_max_epi32(totals[i].width);
+    if (width[i] <= kWidestOfDropped) return false;
+  }
+  for (std::size_t i = 0; i < N; ++i) {
+    rare |= add_all<H, kPadded>(heads[i], set(width[i] - kContributionBits - kProductDrop));
+  }
+  if (rare != 0) return false;
+  for (std::size_t i = 0; i < N; ++i) {
+    const auto sum = static_cast<std::uint64_t>(_mm512_reduce_add_epi64(totals[i].sum));
+    heads[i].out->unit = reciprocal(sum, width[i] - kContributionBits - kScaleFractionBits);
+  }
   return true;
 }
 
 template <std::size_t H>
-bool attend_any_count(WideVector& out, std::uint32_t* scratch, std::size_t positions,
-                      std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
-                      Multiplier score_scale) {
+bool attend_any_count(Head head, std::size_t positions, Multiplier score_scale) {
   // There are at least as many words as positions.
-  if (positions + segments.size() * kWeightStep > kOwnPositions) {
-    return attend<H, false>(out, scratch, segments, queries, score_scale);
+  if (positions + head.segments.size() * kWeightStep > kOwnPositions) {
+    const Head heads[] = {head};
+    return attend<H, false>(heads, score_scale);
   }
   alignas(64) std::uint32_t own[kOwnPositions];
-  return attend<H, true>(out, own, segments, queries, score_scale);
+  head.numbers = own;
+  const Head heads[] = {head};
+  return attend<H, true>(heads, score_scale);
 }
 
-bool attend_any(WideVector& out, std::uint32_t* scratch, std::size_t positions,
-                std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
-                Multiplier score_scale) {
-  switch (out.values.size()) {
+bool attend_any(const Head& head, std::size_t positions, Multiplier score_scale) {
+  switch (head.out->values.size()) {
     case 8:
-      return attend_any_count<8>(out, scratch, positions, segments, queries, score_scale);
+      return attend_any_count<8>(head, positions, score_scale);
     case 16:
-      return attend_any_count<16>(out, scratch, positions, segments, queries, score_scale);
+      return attend_any_count<16>(head, positions, score_scale);
     default:
-      if (out.values.size() <= kOneVector) {
-        return attend_any_count<kOneVector>(out, scratch, positions, segments, queries,
-                                            score_scale);
+      if (head.out->values.size() <= kOneVector) {
+        return attend_any_count<kOneVector>(head, positions, score_scale);
       }
-      return attend_any_count<kLong>(out, scratch, positions, segments, queries, score_scale);
+      return attend_any_count<kLong>(head, positions, score_scale);
   }
+}
+
+template <std::size_t H>
+bool attend_two_of(Head first, Head second, Multiplier score_scale) {
+  alignas(64) std::uint32_t own[kOwnPositions];
+  first.numbers = own;
+  second.numbers = own + kOwnPositions / 2;
+  const Head heads[] = {first, second};
+  return attend<H, true>(heads, score_scale);
 }
 
 }  // namespace
@@ -550,8 +598,26 @@ bool attend_any(WideVector& out, std::uint32_t* scratch, std::size_t positions,
 void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
                      Multiplier score_scale) {
-  if (attend_any(out, scratch.data(), scratch.size(), segments, queries, score_scale)) return;
+  const Head head = {&out, segments, queries, scratch.data()};
+  if (attend_any(head, scratch.size(), score_scale)) return;
   ref::attend_segments(out, scratch, segments, queries, score_scale);
+}
+
+void attend_two(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
+                Multiplier score_scale) {
+  const Head first = {&heads[0].out, {&heads[0].stored, 1}, {&heads[0].query, 1}, nullptr};
+  const Head second = {&heads[1].out, {&heads[1].stored, 1}, {&heads[1].query, 1}, nullptr};
+  const std::size_t size = heads[0].out.values.size();
+  // Longer heads have so much to do that they need not be done together.
+  if (size <= 16 && heads[0].stored.count <= kOwnPositions / 2 &&
+      heads[1].stored.count <= kOwnPositions / 2) {
+    if (size == 8 && attend_two_of<8>(first, second, score_scale)) return;
+    if (size == 16 && attend_two_of<16>(first, second, score_scale)) return;
+  }
+  for (HeadAttention& head : heads) {
+    avx512::attend_segments(head.out, scratch, std::span<const KvSegment>(&head.stored, 1),
+                            std::span<const QuantizedVector>(&head.query, 1), score_scale);
+  }
 }
 
 }  // namespace mote::avx512

@@ -13,5 +13,7 @@ namespace mote::avx512 {
 void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
                      Multiplier score_scale);
+void attend_two(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
+                Multiplier score_scale);
 
 }  // namespace mote::avx512

@@ -38,6 +38,13 @@ class LayerAttention {
   /// The same as `query` wherever sink_query_position is the position itself: `sink_query`.
   void attend(WideVector& out, std::span<std::uint32_t> scratch, std::uint32_t position,
               std::uint32_t head, const QuantizedVector& query, const QuantizedVector& sink_query);
+  /// Whether `attend_two` serves: the layer is causal.
+  bool has_pairs() const { return config_.kind == AttentionKind::causal; }
+  /// As CausalAttention::attend_two.
+  void attend_two(WideVector (&out)[2], std::span<std::uint32_t> scratch, std::uint32_t position,
+                  std::uint32_t head, const QuantizedVector (&queries)[2]) const {
+    causal_.attend_two(out, scratch, position, head, queries);
+  }
 
  private:
   LayerAttentionConfig config_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "attention/attend.hpp"
 #include "base/assert.hpp"
 #include "base/fixed_point.hpp"
 #include "base/platform.hpp"
@@ -74,8 +75,12 @@ void Transformer::take_embedding_rows() {
     row.weights = bytes;
     dequantize_row(residual(i), row, 0, residual_lanes().first, fraction_bits);
     for (std::uint32_t b = 0; b < row.blocks(); ++b) {
-      const auto lanes = rows_.first(block_lanes(b, g, config().dim));
-      dequantize_row(lanes, row, 0, b * g, fraction_bits);
+      auto lanes = rows_.first(block_lanes(b, g, config().dim));
+      if (!kFavorsSize && residual_lanes().count == config().dim) {
+        lanes = residual(i).subspan(std::size_t{b} * g, lanes.size());
+      } else {
+        dequantize_row(lanes, row, 0, b * g, fraction_bits);
+      }
       quantize_residual_block(i, b, lanes);
     }
   }
@@ -279,6 +284,13 @@ void Transformer::attend_heads(LayerAttention& attention, const Projection& wq, 
     }
     rotate(queries, attention, position);
     for (std::size_t lane = 0; lane < lanes; lane += head_size, ++at) {
+      if (kPairsHeads && lane + head_size < lanes && has_pairs(attention)) {
+        attend_two_heads(attention, rows_.subspan(lane, 2 * std::size_t{head_size}),
+                         slice_.heads.head(at), index);
+        lane += head_size;
+        ++at;
+        continue;
+      }
       const auto sink_query =
           turn != position ? rows_.subspan(room + lane, head_size) : std::span<std::int32_t>();
       attend_head(attention, rows_.subspan(lane, head_size), sink_query, slice_.heads.head(at),
@@ -301,14 +313,45 @@ void Transformer::attend_head(LayerAttention& attention, std::span<std::int32_t>
     sink_query.values = head_values_.data() + c.head_size;
     sink_query.scale = quantize_turned(&head_values_[c.head_size], sink_lanes, attention, drop);
   }
-  const std::uint32_t group = c.heads_per_kv_head();
-  const std::uint32_t own_head = slice_.heads.kv_index(head, group) * group + head % group;
   WideVector wide = {wide_.first(c.head_size), {}};
-  attention.attend(wide, scores_, position_ + index, own_head, query, sink_query);
+  attention.attend(wide, scores_, position_ + index, own_head(head), query, sink_query);
+  quantize_head(wide, head, index);
+}
 
+/// The place of a query head among those of this chip.
+std::uint32_t Transformer::own_head(std::uint32_t head) const {
+  const std::uint32_t group = config().heads_per_kv_head();
+  return slice_.heads.kv_index(head, group) * group + head % group;
+}
+
+/// Whether neighbouring heads may go together: they are neighbours in memory too, and there is room
+/// for what they make.
+bool Transformer::has_pairs(const LayerAttention& attention) const {
+  return attention.has_pairs() && slice_.heads.stride == 1 &&
+         wide_.size() >= 2 * std::size_t{config().head_size};
+}
+
+/// attend_head of heads `head` and `head` + 1.
+void Transformer::attend_two_heads(const LayerAttention& attention, std::span<std::int32_t> lanes,
+                                   std::uint32_t head, std::uint32_t index) {
+  const std::uint32_t size = config().head_size;
+  const int drop = std::countr_zero(hadamard_width(size));
+  std::int8_t* const first = head_values_.data();
+  const QuantizedVector queries[2] = {
+      {first, quantize_turned(first, lanes.first(size), attention, drop)},
+      {first + size, quantize_turned(first + size, lanes.last(size), attention, drop)}};
+  WideVector wide[2] = {{wide_.first(size), {}}, {wide_.subspan(size, size), {}}};
+  attention.attend_two(wide, scores_, position_ + index, own_head(head), queries);
+  quantize_head(wide[0], head, index);
+  quantize_head(wide[1], head + 1, index);
+}
+
+/// Blocks of `heads`, of one head.
+void Transformer::quantize_head(const WideVector& wide, std::uint32_t head, std::uint32_t index) {
+  const std::uint32_t head_size = config().head_size;
   const std::uint32_t block = heads_.block;
-  for (std::uint32_t lane = 0; lane < c.head_size; lane += block) {
-    const std::uint32_t column = head * c.head_size + lane;
+  for (std::uint32_t lane = 0; lane < head_size; lane += block) {
+    const std::uint32_t column = head * head_size + lane;
     heads_.row_scales(index)[column / block] = quantize_block_s64_s8(
         heads_.row(index) + column, wide.values.subspan(lane, block), wide.unit);
   }

@@ -138,6 +138,35 @@ TEST(AttendArch, several_segments) {
   });
 }
 
+TEST(AttendArch, two_heads_together) {
+  for_each_kernel_set([](const host::KernelSet& set) {
+    Random random(4);
+    for (const std::size_t head_size : {6U, 8U, 16U, 48U, 64U}) {
+      for (int i = 0; i < 120; ++i) {
+        const auto count = 1 + static_cast<std::uint32_t>(random.below(i % 40 == 0 ? 4000 : 150));
+        const Heads heads[2] = {draw_heads(random, kDraws[i % 4], head_size, {count}),
+                                draw_heads(random, kDraws[i % 3], head_size, {count})};
+        std::vector<std::int64_t> values[2] = {std::vector<std::int64_t>(head_size, -1),
+                                               std::vector<std::int64_t>(head_size, -1)};
+        std::vector<std::uint32_t> scratch(count, 0xdeadbeefU);
+        HeadAttention both[2];
+        for (int h = 0; h < 2; ++h) {
+          both[h] = {{values[h], {}}, heads[h].segments[0], heads[h].queries[0]};
+        }
+        set.attend_two(both, scratch, attention_scale(static_cast<std::uint32_t>(head_size)));
+        for (int h = 0; h < 2; ++h) {
+          const Result actual = {values[h], both[h].out.unit.mantissa, both[h].out.unit.exponent};
+          const Result expected =
+              run(heads[h], [](auto& out, auto& memory, auto& segments, auto& queries, auto scale) {
+                ref::attend_segments(out, memory, segments, queries, scale);
+              });
+          ASSERT_EQ(actual, expected) << head_size << ' ' << count;
+        }
+      }
+    }
+  });
+}
+
 TEST(AttendArch, long_context) {
   for_each_kernel_set([](const host::KernelSet& set) {
     Random random(3);
