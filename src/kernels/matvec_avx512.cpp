@@ -39,6 +39,14 @@ INLINE void fetch_ahead(const std::uint8_t* weights, std::size_t at) {
   }
 }
 
+/// Asks for the rows of the next pass, of short rows.
+INLINE void fetch_next(const std::uint8_t* weights, std::size_t pass) {
+  const auto address = reinterpret_cast<std::uintptr_t>(weights) + 4 * pass;
+  for (std::size_t i = 0; i < pass; i += kChunk) {
+    _mm_prefetch(reinterpret_cast<const char*>(address + i), _MM_HINT_T0);
+  }
+}
+
 /// Adds neighbouring int32; every 64 bits then hold their sum in the low half, and waste above it.
 INLINE __m512i add_pairs(__m512i sums) {
   return _mm512_add_epi32(sums, _mm512_srli_epi64(sums, 32));
@@ -64,15 +72,16 @@ INLINE __m512i add_up(const __m512i (&sums)[kRows]) {
 INLINE void round_rows(std::int32_t* out, __m512i sums, const Scale16* row_scales, __mmask8 mask,
                        std::uint32_t x_mantissa, int unit) {
   const __m512i bits = _mm512_cvtepu16_epi64(_mm_maskz_loadu_epi16(mask, row_scales));
-  const __m512i raised = _mm512_srli_epi64(bits, 11);
-  const __mmask8 is_normal = _mm512_test_epi64_mask(raised, raised);
+  const __mmask8 is_normal = _mm512_cmpge_epu64_mask(bits, _mm512_set1_epi64(0x800));
   const __m512i fraction = _mm512_and_si512(bits, _mm512_set1_epi64(0x7ff));
   const __m512i mantissa = _mm512_mul_epu32(
       _mm512_mask_or_epi64(fraction, is_normal, fraction, _mm512_set1_epi64(0x800)),
       _mm512_set1_epi64(x_mantissa));
-  const __m512i exponent = _mm512_mask_sub_epi64(raised, is_normal, raised, _mm512_set1_epi64(1));
-  const __m512i shift = _mm512_sub_epi64(_mm512_set1_epi64(-unit), exponent);
-  if (_mm512_mask_cmplt_epi64_mask(mask, shift, _mm512_set1_epi64(33)) != 0) {
+  // One more than the exponent.
+  const __m512i above = _mm512_max_epu64(_mm512_srli_epi64(bits, 11), _mm512_set1_epi64(1));
+  // Of the upper half of a product, one bit of which rounds.
+  const __m512i shift = _mm512_sub_epi64(_mm512_set1_epi64(1 - 33 - unit), above);
+  if (_mm512_mask_cmplt_epi64_mask(mask, shift, _mm512_setzero_si512()) != 0) {
     alignas(64) std::int64_t values[kRows];
     alignas(64) std::uint64_t mantissas[kRows];
     alignas(64) std::int64_t shifts[kRows];
@@ -81,18 +90,17 @@ INLINE void round_rows(std::int32_t* out, __m512i sums, const Scale16* row_scale
     _mm512_store_si512(shifts, shift);
     for (std::uint32_t r = 0; r < kRows && (mask >> r) != 0; ++r) {
       out[r] = x86::round_row(values[r], static_cast<std::uint32_t>(mantissas[r]),
-                              static_cast<int>(shifts[r]));
+                              static_cast<int>(shifts[r]) + 33);
     }
     return;
   }
-  // sum * mantissa = high * 2^32 + a rest that is below what is rounded.
+  // sum * mantissa = high * 2^32 + a rest that is below what is rounded. |sum| < 2^61.
   const __m512i low = _mm512_srli_epi64(_mm512_mul_epu32(sums, mantissa), 32);
   const __m512i high =
       _mm512_add_epi64(_mm512_mullo_epi64(_mm512_srai_epi64(sums, 32), mantissa), low);
-  const __m512i twice = _mm512_srav_epi64(high, _mm512_sub_epi64(shift, _mm512_set1_epi64(33)));
   const __m512i rounded =
-      _mm512_add_epi64(_mm512_srai_epi64(twice, 1), _mm512_and_si512(twice, _mm512_set1_epi64(1)));
-  _mm512_mask_cvtsepi64_storeu_epi32(out, mask, rounded);
+      _mm512_srai_epi64(_mm512_add_epi64(_mm512_srav_epi64(high, shift), _mm512_set1_epi64(1)), 1);
+  _mm256_mask_storeu_epi32(out, mask, _mm512_cvtsepi64_epi32(rounded));
 }
 
 /// What the 128 that are added to every int8 weight add to each four lanes, with the sign of
@@ -253,6 +261,7 @@ void matvec_narrow_int8(std::int32_t* out, const MatrixView& m, const Activation
   for_each_rows(m, [&](std::uint32_t first, const Rows& rows, __mmask8 mask) INLINE_LAMBDA {
     RowSums<B> sums;
     __m512i dots[kRows];
+    fetch_next(rows.at[0], kRows * m.columns);
     for (std::uint32_t i = 0; i < Steps; ++i) {
       multiply_step(dots, rows, i * kChunk, i + 1 < Steps ? ~__mmask64{0} : last_mask, steps[i]);
       sums.add(dots, steps[i]);
