@@ -485,8 +485,10 @@ struct Head {
   std::uint32_t* numbers;
 };
 
+// Functions of their own: all steps of all heads in one would take compilers minutes.
+
 template <std::size_t H, bool kPadded>
-INLINE Largest score(const Head& head, Multiplier score_scale) {
+[[gnu::noinline]] Largest score(const Head& head, Multiplier score_scale) {
   Largest largest;
   const KvSegment* const end = head.segments.data() + head.segments.size();
   const QuantizedVector* query = head.queries.data();
@@ -514,7 +516,7 @@ INLINE Totals weigh_all(const Head& head, __m512i top) {
 }
 
 template <std::size_t H, bool kPadded>
-INLINE __mmask16 add_all(const Head& head, __m512i base) {
+[[gnu::noinline]] __mmask16 add_all(const Head& head, __m512i base) {
   __mmask16 rare = 0;
   const KvSegment* const end = head.segments.data() + head.segments.size();
   std::uint32_t* numbers = head.numbers;
