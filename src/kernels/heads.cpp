@@ -2,12 +2,10 @@
 #include "kernels/heads.hpp"
 
 #include <algorithm>
-#include <cstddef>
 
 #include "base/platform.hpp"
 #include "kernels/hadamard.hpp"
 #include "kernels/quantize.hpp"
-#include "kernels/rope.hpp"
 
 namespace mote {
 namespace {
@@ -22,14 +20,6 @@ bool fits_transform(std::span<const std::int32_t> head) {
 }
 
 }  // namespace
-
-void ref::rotate_heads(std::span<std::int32_t> heads, std::uint32_t head_size,
-                       const std::uint32_t* frequencies, std::uint32_t position) {
-  for (std::size_t pair = 0; pair < head_size; pair += 2) {
-    const SineCosine turn = sine_cosine(*frequencies++ * position);
-    for (std::size_t i = pair; i < heads.size(); i += head_size) rotate_pair(&heads[i], turn);
-  }
-}
 
 Scale16 ref::quantize_transformed_s32_s8(std::int8_t* out, std::span<std::int32_t> head,
                                          std::span<std::int64_t> scratch, Multiplier unit) {

@@ -11,7 +11,7 @@ namespace mote {
 
 namespace ref {
 
-/// rotate_pairs of several heads, whose sines are the same.
+/// rotate_pairs of several heads, whose sines are the same (rope.cpp).
 ///   heads (n, head_size), in place; frequencies (head_size / 2) turns per position * 2^32
 void rotate_heads(std::span<std::int32_t> heads, std::uint32_t head_size,
                   const std::uint32_t* frequencies, std::uint32_t position);

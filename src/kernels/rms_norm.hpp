@@ -40,18 +40,6 @@ using ref::add_residual;
 using ref::norm_factor;
 #endif
 
-/// The end of norm_factor, for all forms of it: 1 / sqrt(total / dim), of a total in units of
-/// 2^(2 * sum_unit).
-Multiplier norm_factor_of(std::uint64_t total, std::uint32_t dim, int sum_unit);
-
-/// A block's sum of squares (lanes * 2^14) times its scale (below 2^27) drops these bits before it
-/// meets the scale again, so that the whole sum stays below 2^60.
-inline constexpr int kNormDroppedBits = 20;
-
-/// Where the sum begins: `epsilon` in units of 2^(2 * sum_unit), rounded down; at most 2^62, as the
-/// least unit of aligned scales is -43.
-std::uint64_t scale_norm_epsilon(std::uint64_t epsilon, int sum_unit);
-
 /// Multiplies the lanes of one block by their gains and rounds them again.
 ///   values (n) in place, gains (n) real gain = gains[i] * 2^gain_exponent
 /// Returns the new scale.

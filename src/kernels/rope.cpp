@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "base/fixed_point.hpp"
+#include "kernels/heads.hpp"
 
 namespace mote {
 
@@ -59,17 +60,21 @@ SineCosine sine_cosine(std::uint32_t phase) {
   return {sine(phase), sine(phase + kQuarterTurn)};
 }
 
-void rotate_pair(std::int32_t* pair, const SineCosine& turn) {
-  const std::int64_t x = pair[0];
-  const std::int64_t y = pair[1];
-  pair[0] = saturate_s32(shift_round(x * turn.cosine - y * turn.sine, 15));
-  pair[1] = saturate_s32(shift_round(x * turn.sine + y * turn.cosine, 15));
-}
-
 void rotate_pairs(std::span<std::int32_t> head, const std::uint32_t* frequencies,
                   std::uint32_t position) {
-  for (std::size_t i = 0; i < head.size() / 2; ++i) {
-    rotate_pair(&head[2 * i], sine_cosine(frequencies[i] * position));
+  ref::rotate_heads(head, static_cast<std::uint32_t>(head.size()), frequencies, position);
+}
+
+void ref::rotate_heads(std::span<std::int32_t> heads, std::uint32_t head_size,
+                       const std::uint32_t* frequencies, std::uint32_t position) {
+  for (std::size_t pair = 0; pair < head_size; pair += 2) {
+    const auto [s, c] = sine_cosine(*frequencies++ * position);
+    for (std::size_t i = pair; i < heads.size(); i += head_size) {
+      const std::int64_t x = heads[i];
+      const std::int64_t y = heads[i + 1];
+      heads[i] = saturate_s32(shift_round(x * c - y * s, 15));
+      heads[i + 1] = saturate_s32(shift_round(x * s + y * c, 15));
+    }
   }
 }
 

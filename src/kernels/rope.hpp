@@ -19,10 +19,8 @@ struct SineCosine {
 /// Sine and cosine of `phase` * 2 pi / 2^32, within 1.2 units of 2^-15.
 SineCosine sine_cosine(std::uint32_t phase);
 
-/// Turns the two lanes at `pair`, rounded half up and saturated.
-void rotate_pair(std::int32_t* pair, const SineCosine& turn);
-
-/// Turns each pair of `head` by position * frequencies[i]; the phase wraps by itself.
+/// Turns each pair of `head`, rounded half up and saturated, by position * frequencies[i]; the
+/// phase wraps by itself.
 ///   head (2n) any fixed-point format, |lane| < 2^30; frequencies (n) turns per position * 2^32
 void rotate_pairs(std::span<std::int32_t> head, const std::uint32_t* frequencies,
                   std::uint32_t position);

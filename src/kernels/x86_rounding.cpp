@@ -2,6 +2,7 @@
 #include "kernels/x86_rounding.hpp"
 
 #include "base/fixed_point.hpp"
+#include "kernels/norm_steps.hpp"
 
 namespace mote::x86 {
 
@@ -15,6 +16,16 @@ std::int32_t round_shift(std::int64_t value, int shift) {
 
 Multiplier normalize(std::uint64_t value, int exponent) {
   return normalized(value, exponent);
+}
+
+static_assert(kNormDrop == kNormDroppedBits);
+
+std::uint64_t norm_epsilon(std::uint64_t epsilon, int sum_unit) {
+  return scale_norm_epsilon(epsilon, sum_unit);
+}
+
+Multiplier norm_factor(std::uint64_t total, std::uint32_t dim, int sum_unit) {
+  return norm_factor_of(total, dim, sum_unit);
 }
 
 }  // namespace mote::x86

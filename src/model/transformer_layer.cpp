@@ -429,7 +429,11 @@ std::span<const Candidate> Transformer::candidates(Sampler& sampler) {
   sampler.begin_logits();
   visit_logits([&](std::uint32_t first, std::span<std::int32_t> logits) {
     sampler.penalize(first, logits);
-    list.offer(first, logits);
+    if constexpr (kFavorsSize) {
+      for (std::uint32_t i = 0; i < logits.size(); ++i) list.offer({logits[i], first + i});
+    } else {
+      list.offer(first, logits);
+    }
   });
   return list.sort();
 }
