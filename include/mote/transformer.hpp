@@ -161,8 +161,8 @@ class Transformer {
                          std::uint32_t index);
   void attend_heads(LayerAttention& attention, const Projection& wq, Range own,
                     std::uint32_t index);
-  void attend_head(LayerAttention& attention, std::span<std::int32_t> lanes,
-                   std::span<std::int32_t> sink_lanes, std::uint32_t head, std::uint32_t index);
+  void attend_head(LayerAttention& attention, std::span<std::int32_t> lanes, std::uint32_t head,
+                   std::uint32_t index);
   void attend_two_heads(const LayerAttention& attention, std::span<std::int32_t> lanes,
                         std::uint32_t head, std::uint32_t index);
   void quantize_head(const WideVector& wide, std::uint32_t head, std::uint32_t index);
@@ -181,8 +181,7 @@ class Transformer {
   Scale16 quantize_lanes(std::int8_t* out, std::span<const std::int32_t> lanes, Multiplier unit);
   Scale16 quantize_turned(std::int8_t* out, std::span<std::int32_t> lanes,
                           const LayerAttention& attention, int drop);
-  void rotate(std::span<std::int32_t> heads, const LayerAttention& attention,
-              std::uint32_t position);
+  void turn(std::span<std::int32_t> heads, const LayerAttention& attention, std::uint32_t position);
   LayerAttention layer_attention(std::uint32_t layer);
   template <typename Visit>
   void visit_logits(Visit visit);

@@ -182,15 +182,15 @@ Scale16 Transformer::quantize_lanes(std::int8_t* out, std::span<const std::int32
   return quantize_block_s32_s8(out, lanes, unit);
 }
 
-/// Turns heads by their position, unless their layer knows no positions.
-void Transformer::rotate(std::span<std::int32_t> heads, const LayerAttention& attention,
-                         std::uint32_t position) {
+/// Turns heads by a position, unless their layer knows none.
+void Transformer::turn(std::span<std::int32_t> heads, const LayerAttention& attention,
+                       std::uint32_t position) {
   if (!attention.is_rotated()) return;
   rotate_heads(heads, config().head_size, image_.rope_frequencies(), position);
 }
 
-/// A turned key or query, which is transformed and rounded. The factor 2^drop is taken out of what
-/// was transformed.
+/// A key or a query that was turned, which is transformed in place, unless its layer knows no
+/// positions, and rounded. The factor 2^drop is taken out of what was transformed.
 Scale16 Transformer::quantize_turned(std::int8_t* out, std::span<std::int32_t> lanes,
                                      const LayerAttention& attention, int drop) {
   if (!attention.is_rotated()) return quantize_lanes(out, lanes, kProjectionUnit);
@@ -254,7 +254,7 @@ void Transformer::store_keys_values(LayerAttention& attention, const HeadProject
     const std::uint32_t row = held_kv_index(kv_head) * head_size;
     project(rows_.first(lanes), weights.key, row, index, kProjectionFractionBits);
     project(rows_.subspan(half, lanes), weights.value, row, index, kProjectionFractionBits);
-    rotate(rows_.first(lanes), attention, position_ + index);
+    turn(rows_.first(lanes), attention, position_ + index);
     for (std::size_t lane = 0; lane < lanes; lane += head_size, ++kv_head) {
       const Scale16 key_scale = quantize_turned(key, rows_.subspan(lane, head_size), attention, 0);
       const Scale16 value_scale =
@@ -268,53 +268,51 @@ void Transformer::store_keys_values(LayerAttention& attention, const HeadProject
 void Transformer::attend_heads(LayerAttention& attention, const Projection& wq, Range own,
                                std::uint32_t index) {
   const std::uint32_t head_size = config().head_size;
-  const std::uint32_t position = position_ + index;
-  const std::uint32_t turn = attention.sink_query_position(position);
-  // Queries of sinks that are turned by another position are a second copy.
-  const std::size_t room = turn != position ? rows_.size() / 2 : rows_.size();
   std::uint32_t at = own.first;
   while (at < own.end()) {
-    const std::size_t lanes = heads_per_call(own.end() - at, room) * head_size;
+    // A second copy of a query takes the end of `rows_`.
+    const std::size_t lanes = heads_per_call(own.end() - at, rows_.size() - head_size) * head_size;
     const std::uint32_t row = image_.held().heads.index_of(slice_.heads.head(at)) * head_size;
-    const auto queries = rows_.first(lanes);
-    project(queries, wq, row, index, kProjectionFractionBits);
-    if (turn != position) {
-      std::copy(queries.begin(), queries.end(), rows_.begin() + static_cast<std::ptrdiff_t>(room));
-      rotate(rows_.subspan(room, lanes), attention, turn);
+    project(rows_.first(lanes), wq, row, index, kProjectionFractionBits);
+    // Sinks want a query of their own of each head that is not turned yet.
+    const std::uint32_t position = position_ + index;
+    if (attention.sink_query_position(position) == position) {
+      turn(rows_.first(lanes), attention, position);
     }
-    rotate(queries, attention, position);
-    for (std::size_t lane = 0; lane < lanes; lane += head_size, ++at) {
-      if (kPairsHeads && lane + head_size < lanes && has_pairs(attention)) {
-        attend_two_heads(attention, rows_.subspan(lane, 2 * std::size_t{head_size}),
-                         slice_.heads.head(at), index);
-        lane += head_size;
-        ++at;
-        continue;
+    std::size_t lane = 0;
+    if constexpr (kPairsHeads) {
+      const std::size_t two = has_pairs(attention) ? 2 * std::size_t{head_size} : lanes + 1;
+      for (; lane + two <= lanes; lane += two, at += 2) {
+        attend_two_heads(attention, rows_.subspan(lane, two), slice_.heads.head(at), index);
       }
-      const auto sink_query =
-          turn != position ? rows_.subspan(room + lane, head_size) : std::span<std::int32_t>();
-      attend_head(attention, rows_.subspan(lane, head_size), sink_query, slice_.heads.head(at),
-                  index);
+    }
+    for (; lane < lanes; lane += head_size, ++at) {
+      attend_head(attention, rows_.subspan(lane, head_size), slice_.heads.head(at), index);
     }
   }
 }
 
-/// Of query head `head`, whose turned projection `lanes` are; and another for the sinks, or none.
+/// Of query head `head`, whose projection `lanes` are: turned, unless sinks want it otherwise.
 void Transformer::attend_head(LayerAttention& attention, std::span<std::int32_t> lanes,
-                              std::span<std::int32_t> sink_lanes, std::uint32_t head,
-                              std::uint32_t index) {
+                              std::uint32_t head, std::uint32_t index) {
   const ModelConfig& c = config();
+  const std::uint32_t position = position_ + index;
   // The factor that the product of a transformed query and key gains is taken out of the query.
   const int drop = std::countr_zero(hadamard_width(c.head_size));
   QuantizedVector query = {head_values_.data(), {}};
-  query.scale = quantize_turned(head_values_.data(), lanes, attention, drop);
-  QuantizedVector sink_query = query;
-  if (!sink_lanes.empty()) {
-    sink_query.values = head_values_.data() + c.head_size;
-    sink_query.scale = quantize_turned(&head_values_[c.head_size], sink_lanes, attention, drop);
+  QuantizedVector sink_query = {head_values_.data() + c.head_size, {}};
+  const std::uint32_t sink_position = attention.sink_query_position(position);
+  if (sink_position != position) {
+    const auto copy = rows_.last(c.head_size);
+    std::copy(lanes.begin(), lanes.end(), copy.begin());
+    turn(copy, attention, sink_position);
+    sink_query.scale = quantize_turned(&head_values_[c.head_size], copy, attention, drop);
+    turn(lanes, attention, position);
   }
+  query.scale = quantize_turned(head_values_.data(), lanes, attention, drop);
   WideVector wide = {wide_.first(c.head_size), {}};
-  attention.attend(wide, scores_, position_ + index, own_head(head), query, sink_query);
+  attention.attend(wide, scores_, position, own_head(head), query,
+                   sink_position != position ? sink_query : query);
   quantize_head(wide, head, index);
 }
 
