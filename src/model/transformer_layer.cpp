@@ -276,7 +276,7 @@ void Transformer::attend_heads(LayerAttention& attention, const Projection& wq, 
     project(rows_.first(lanes), wq, row, index, kProjectionFractionBits);
     // Sinks want a query of their own of each head that is not turned yet.
     const std::uint32_t position = position_ + index;
-    if (attention.sink_query_position(position) == position) {
+    if (!kFavorsSize && attention.sink_query_position(position) == position) {
       turn(rows_.first(lanes), attention, position);
     }
     std::size_t lane = 0;
@@ -292,7 +292,8 @@ void Transformer::attend_heads(LayerAttention& attention, const Projection& wq, 
   }
 }
 
-/// Of query head `head`, whose projection `lanes` are: turned, unless sinks want it otherwise.
+/// Of query head `head`, whose projection `lanes` are: turned, unless sinks want it otherwise or
+/// space matters.
 void Transformer::attend_head(LayerAttention& attention, std::span<std::int32_t> lanes,
                               std::uint32_t head, std::uint32_t index) {
   const ModelConfig& c = config();
@@ -307,8 +308,8 @@ void Transformer::attend_head(LayerAttention& attention, std::span<std::int32_t>
     std::copy(lanes.begin(), lanes.end(), copy.begin());
     turn(copy, attention, sink_position);
     sink_query.scale = quantize_turned(&head_values_[c.head_size], copy, attention, drop);
-    turn(lanes, attention, position);
   }
+  if (kFavorsSize || sink_position != position) turn(lanes, attention, position);
   query.scale = quantize_turned(head_values_.data(), lanes, attention, drop);
   WideVector wide = {wide_.first(c.head_size), {}};
   attention.attend(wide, scores_, position, own_head(head), query,
