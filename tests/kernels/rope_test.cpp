@@ -160,24 +160,5 @@ TEST(RotatePairs, turns_each_pair_by_its_own_frequency) {
   EXPECT_EQ(head, (std::array<std::int32_t, 6>{10, 20, -20, 10, -10, -20}));
 }
 
-TEST(RotateHeads, turns_each_head_as_if_it_were_alone) {
-  test::Random random(21);
-  for (const std::size_t head_size : {2U, 8U, 10U, 64U}) {
-    std::vector<std::uint32_t> frequencies(head_size / 2);
-    for (std::uint32_t& frequency : frequencies) {
-      frequency = static_cast<std::uint32_t>(random.next());
-    }
-    std::vector<std::int32_t> heads(3 * head_size);
-    for (std::int32_t& lane : heads) lane = random.between<std::int32_t>(-(1 << 29), 1 << 29);
-    std::vector<std::int32_t> expected = heads;
-    for (std::size_t head = 0; head < 3; ++head) {
-      rotate_pairs(std::span(expected).subspan(head * head_size, head_size), frequencies.data(),
-                   77);
-    }
-    rotate_heads(heads, head_size, frequencies.data(), 77);
-    EXPECT_EQ(heads, expected) << head_size;
-  }
-}
-
 }  // namespace
 }  // namespace mote
