@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <thread>
 
-#include "calibrate/float_math.hpp"
+#include "calibrate/float_kernels.hpp"
+#include "calibrate/portable_log.hpp"
 
 namespace mote::host {
 namespace {
@@ -14,12 +15,11 @@ constexpr std::size_t kSlots = 4;
 
 /// Makes probabilities of logits, in place, and returns the logarithm of their former sum.
 double softmax(std::span<float> logits) {
-  const float largest = *std::max_element(logits.begin(), logits.end());
+  const FloatKernels& kernels = float_kernels();
+  const float largest = kernels.largest(logits.data(), logits.size());
+  kernels.exponentials(logits.data(), largest, logits.size());
   double sum = 0;
-  for (float& logit : logits) {
-    logit = portable_exp(logit - largest);
-    sum += static_cast<double>(logit);
-  }
+  for (const float part : logits) sum += static_cast<double>(part);
   const auto factor = static_cast<float>(1 / sum);
   for (float& logit : logits) logit *= factor;
   return portable_log(sum) + static_cast<double>(largest);
@@ -49,13 +49,24 @@ struct DivergenceMeter::Slot {
   double sum = 0;
 };
 
-DivergenceMeter::DivergenceMeter(const FloatModel& exact, const CalibrationText& text)
-    : exact_(exact), text_(text), slots_(kSlots) {
-  FloatTrace trace;
-  for (const auto& passage : text.passages) {
-    exact.forward(trace, passage);
-    exact_lanes_.push_back(trace.final_lanes);
+/// Calls visit(slot, i) for each i below `count`, in one thread a slot.
+template <typename Visit>
+void DivergenceMeter::deal(std::size_t count, const Visit& visit) {
+  std::vector<std::thread> threads;
+  for (std::size_t s = 0; s < kSlots; ++s) {
+    threads.emplace_back([this, s, count, &visit] {
+      for (std::size_t i = s; i < count; i += kSlots) visit(slots_[s], i);
+    });
   }
+  for (std::thread& thread : threads) thread.join();
+}
+
+DivergenceMeter::DivergenceMeter(const FloatModel& exact, const CalibrationText& text)
+    : exact_(exact), text_(text), exact_lanes_(text.passages.size()), slots_(kSlots) {
+  deal(text.passages.size(), [&](Slot& slot, std::size_t passage) {
+    exact.forward(slot.trace, text.passages[passage]);
+    exact_lanes_[passage] = slot.trace.final_lanes;
+  });
 }
 
 DivergenceMeter::~DivergenceMeter() = default;
@@ -91,16 +102,9 @@ void DivergenceMeter::read_passage(Slot& slot, const FloatModel& model, std::siz
 
 void DivergenceMeter::read_passages(const FloatModel& model, std::span<const std::size_t> passages,
                                     float weight) {
-  std::vector<std::thread> threads;
-  for (std::size_t s = 0; s < kSlots; ++s) {
-    slots_[s].sum = 0;
-    threads.emplace_back([this, &model, s, passages, weight] {
-      for (std::size_t i = s; i < passages.size(); i += kSlots) {
-        read_passage(slots_[s], model, passages[i], weight);
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+  for (Slot& slot : slots_) slot.sum = 0;
+  deal(passages.size(),
+       [&](Slot& slot, std::size_t i) { read_passage(slot, model, passages[i], weight); });
 }
 
 double DivergenceMeter::measure(const FloatModel& model, std::span<const std::size_t> passages) {

@@ -30,6 +30,8 @@ class DivergenceMeter {
  private:
   struct Slot;
 
+  template <typename Visit>
+  void deal(std::size_t count, const Visit& visit);
   void read_passages(const FloatModel& model, std::span<const std::size_t> passages, float weight);
   void read_passage(Slot& slot, const FloatModel& model, std::size_t passage, float weight) const;
   std::size_t count_tokens(std::span<const std::size_t> passages) const;

@@ -54,23 +54,49 @@ class FloatAttention {
                 const HeadInputs& inputs, std::size_t count);
 
  private:
-  /// Whether `position` sees `earlier`, and if so whether as a sink outside the window.
-  bool sees(std::size_t position, std::size_t earlier) const;
-  bool is_far_sink(std::size_t position, std::size_t earlier) const;
-  const float* query_for(const HeadInputs& inputs, std::size_t position, std::size_t earlier) const;
-  void weigh(const HeadInputs& inputs, std::size_t position);
-  void backward_softmax(const HeadInputGradients& gradients, const HeadInputs& inputs,
-                        std::size_t position);
-  void backward_linear(const HeadInputGradients& gradients, const HeadInputs& inputs,
-                       std::size_t position);
+  /// Positions first to first + rows - 1, which see no others than 0 to width - 1.
+  struct Chunk {
+    std::size_t first = 0;
+    std::size_t rows = 0;
+    std::size_t width = 0;
+  };
+
+  template <typename Visit>
+  void for_each_chunk(std::size_t count, const Visit& visit) const;
+  /// Sinks outside the window of a position, positions 0 to this - 1.
+  std::size_t far_sinks(std::size_t position) const;
+  float feature(float lane) const;
+  float feature_slope(float lane) const;
+  void take_keys(HeadRows keys, std::size_t count);
+  void take_queries(std::vector<float>& features, HeadRows queries, const Chunk& chunk) const;
+  void weigh(const HeadInputs& inputs, const Chunk& chunk);
+  void show_sinks(const Chunk& chunk);
+  void normalize_softmax(std::span<float> row);
+  void normalize_linear(std::span<float> row);
+  void find_slopes(HeadRows out_gradient, const Chunk& chunk);
+  void part_sinks(const Chunk& chunk);
+  void add_value_gradients(HeadGradient values, HeadRows out_gradient, const Chunk& chunk) const;
+  void add_query_gradients(HeadGradient gradient, HeadRows queries,
+                           const std::vector<float>& slopes, std::size_t seen, const Chunk& chunk);
+  void add_key_gradients(const std::vector<float>& slopes, const std::vector<float>& features,
+                         std::size_t seen, const Chunk& chunk);
 
   LayerAttentionConfig config_;
   std::uint32_t head_size_;
   float decay_;
   float score_scale_;
-  std::vector<float> weights_;    // of one position, their sum one
-  std::vector<float> gradients_;  // of the scores (softmax) or of the products (linear)
-  float mass_ = 0;                // the sum of linear attention's weights
+  std::vector<float> keys_;           // (count, head_size) features
+  std::vector<float> turned_keys_;    // (head_size, count) the same
+  std::vector<float> turned_values_;  // (head_size, count)
+  std::vector<float> key_gradients_;  // (count, head_size) of the features
+  std::vector<float> decays_;         // (count) powers of the decay
+  // Of one chunk:
+  std::vector<float> queries_, sink_queries_;  // (rows, head_size) features
+  std::vector<float> weights_;                 // (rows, width), each row's sum one
+  std::vector<float> masses_;                  // (rows) sums of linear attention's weights
+  std::vector<float> slopes_;                  // (rows, width) gradients of the scores
+  std::vector<float> sink_scores_;             // (rows, sinks) scores or slopes of far sinks
+  std::vector<float> query_gradients_;         // (rows, head_size)
 };
 
 }  // namespace mote::host

@@ -3,24 +3,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "calibrate/float_math.hpp"
+#include "calibrate/float_kernels.hpp"
 #include "calibrate/float_model.hpp"
 
 namespace mote::host {
-namespace {
-
-/// d silu(x) / dx from its parts.
-struct Silu {
-  float value = 0;
-  float slope = 0;
-};
-
-Silu silu(float x) {
-  const float sigmoid = 1 / (1 + portable_exp(-x));
-  return {x * sigmoid, sigmoid * (1 + x * (1 - sigmoid))};
-}
-
-}  // namespace
 
 /// in_gradient += out_gradient times the matrix; the matrix's own gradient grows by the outer
 /// products.
@@ -30,10 +16,11 @@ void FloatModel::multiply_back(std::vector<float>& in_gradient, std::vector<Floa
   const FloatMatrix& m = matrices_[matrix];
   const std::size_t positions = in.size() / m.columns;
   in_gradient.resize(in.size());
-  add_product(in_gradient.data(), out_gradient.data(), m.cells.data(), positions, m.rows,
-              m.columns);
-  add_outer_products(gradients[matrix].cells.data(), out_gradient.data(), in.data(), positions,
-                     m.rows, m.columns);
+  const FloatKernels& kernels = float_kernels();
+  kernels.add_product({in_gradient.data(), m.columns}, {out_gradient.data(), m.rows},
+                      {m.cells.data(), m.columns}, {positions, m.rows, m.columns});
+  kernels.add_product({gradients[matrix].cells.data(), m.columns}, {out_gradient.data(), 1, m.rows},
+                      {in.data(), m.columns}, {m.rows, positions, m.columns});
 }
 
 /// in_gradient += factor * (out_gradient - out * mean(out_gradient * out)), epsilon left out.
@@ -53,7 +40,7 @@ void FloatModel::normalize_back(std::span<float> in_gradient, std::span<const fl
 }
 
 void FloatModel::attend_back(FloatTrace::Layer& gradient, const FloatTrace::Layer& trace,
-                             std::uint32_t layer) const {
+                             const std::vector<FloatTurn>& turns, std::uint32_t layer) const {
   const std::size_t positions = trace.queries.size() / config_.heads_dim();
   gradient.queries.assign(trace.queries.size(), 0.0F);
   gradient.sink_queries.assign(trace.sink_queries.size(), 0.0F);
@@ -72,27 +59,24 @@ void FloatModel::attend_back(FloatTrace::Layer& gradient, const FloatTrace::Laye
         .backward(own, {gradient.heads.data() + at, config_.heads_dim()}, head_inputs(trace, head),
                   positions);
   }
-  turn(gradient.queries, config_.heads_dim(), layer, Turn::back);
-  turn(gradient.sink_queries, config_.heads_dim(), layer, Turn::back_for_sinks);
-  turn(gradient.keys, config_.kv_dim(), layer, Turn::back);
+  turn(gradient.queries, turns, config_.heads_dim(), layer, Turn::back);
+  turn(gradient.sink_queries, turns, config_.heads_dim(), layer, Turn::back_for_sinks);
+  turn(gradient.keys, turns, config_.kv_dim(), layer, Turn::back);
   for (std::size_t i = 0; i < gradient.sink_queries.size(); ++i) {
     gradient.queries[i] += gradient.sink_queries[i];
   }
 }
 
 void FloatModel::backward_layer(std::span<float> residual_gradient,
-                                std::vector<FloatMatrix>& gradients, const FloatTrace::Layer& trace,
+                                std::vector<FloatMatrix>& gradients, const FloatTrace& whole,
                                 std::uint32_t layer) const {
+  const FloatTrace::Layer& trace = whole.layers[layer - 1];
   FloatTrace::Layer gradient;
-  multiply_back(gradient.hidden, gradients, residual_gradient, trace.hidden,
-                index_of(SectionKind::w_down, layer));
+  multiply_back(gradient.up, gradients, residual_gradient, trace.hidden,
+                index_of(SectionKind::w_down, layer));  // of `hidden`
   gradient.gate.resize(trace.gate.size());
-  gradient.up.resize(trace.up.size());
-  for (std::size_t i = 0; i < trace.hidden.size(); ++i) {
-    const Silu gate = silu(trace.gate[i]);
-    gradient.gate[i] = gradient.hidden[i] * trace.up[i] * gate.slope;
-    gradient.up[i] = gradient.hidden[i] * gate.value;
-  }
+  float_kernels().swiglu_back(gradient.gate.data(), gradient.up.data(), trace.gate.data(),
+                              trace.up.data(), trace.gate.size());
   multiply_back(gradient.ffn_input, gradients, gradient.gate, trace.ffn_input,
                 index_of(SectionKind::w_gate, layer));
   multiply_back(gradient.ffn_input, gradients, gradient.up, trace.ffn_input,
@@ -101,7 +85,7 @@ void FloatModel::backward_layer(std::span<float> residual_gradient,
 
   multiply_back(gradient.heads, gradients, residual_gradient, trace.heads,
                 index_of(SectionKind::wo, layer));
-  attend_back(gradient, trace, layer);
+  attend_back(gradient, trace, whole.turns, layer);
   multiply_back(gradient.input, gradients, gradient.queries, trace.input,
                 index_of(SectionKind::wq, layer));
   multiply_back(gradient.input, gradients, gradient.keys, trace.input,
@@ -122,7 +106,7 @@ void FloatModel::backward(std::vector<FloatMatrix>& gradients, const FloatTrace&
   std::vector<float> residual_gradient(final_gradient.size());
   normalize_back(residual_gradient, final_gradient, trace.final_input, trace.final_factor);
   for (std::uint32_t layer = config_.n_layers; layer >= 1; --layer) {
-    backward_layer(residual_gradient, gradients, trace.layers[layer - 1], layer);
+    backward_layer(residual_gradient, gradients, trace, layer);
   }
   for (std::size_t t = 0; t < trace.tokens.size(); ++t) {
     float* row = gradients[0].cells.data() + trace.tokens[t] * dim;

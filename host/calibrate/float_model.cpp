@@ -6,7 +6,7 @@
 #include <cmath>
 #include <utility>
 
-#include "calibrate/float_math.hpp"
+#include "calibrate/float_kernels.hpp"
 #include "kernels/rope.hpp"
 
 namespace mote::host {
@@ -30,10 +30,6 @@ FloatMatrix shape_of(const Image& image, SectionKind kind, std::uint32_t layer) 
 void add_bias(std::span<float> rows, const std::vector<float>& bias) {
   if (bias.empty()) return;
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i] += bias[i % bias.size()];
-}
-
-float silu(float x) {
-  return x / (1 + portable_exp(-x));
 }
 
 }  // namespace
@@ -87,7 +83,8 @@ void FloatModel::multiply(std::vector<float>& out, std::span<const float> in,
   const FloatMatrix& m = matrices_[matrix];
   const std::size_t positions = in.size() / m.columns;
   out.assign(positions * m.rows, 0.0F);
-  add_product(out.data(), in.data(), transposed_[matrix].data(), positions, m.columns, m.rows);
+  float_kernels().add_product({out.data(), m.rows}, {in.data(), m.columns},
+                              {transposed_[matrix].data(), m.rows}, {positions, m.columns, m.rows});
 }
 
 /// RMSNorm without gains.
@@ -105,27 +102,37 @@ void FloatModel::normalize(std::vector<float>& out, std::vector<float>& factors,
   }
 }
 
+void FloatModel::find_turns(std::vector<FloatTurn>& turns, std::size_t positions) const {
+  turns.clear();
+  for (std::size_t t = 0; t < positions; ++t) {
+    for (std::uint32_t i = 0; i < config_.head_size / 2; ++i) {
+      const SineCosine angle =
+          sine_cosine(static_cast<std::uint32_t>(t) * image_.rope_frequencies()[i]);
+      turns.push_back({std::ldexp(static_cast<float>(angle.cosine), -15),
+                       std::ldexp(static_cast<float>(angle.sine), -15)});
+    }
+  }
+}
+
 /// Turns the heads of each position by it, or back; for sinks by the position that they are asked
 /// from. Linear layers know no positions.
 ///   rows (positions, width)
-void FloatModel::turn(std::span<float> rows, std::size_t width, std::uint32_t layer,
-                      Turn turn) const {
+void FloatModel::turn(std::span<float> rows, const std::vector<FloatTurn>& turns, std::size_t width,
+                      std::uint32_t layer, Turn turn) const {
   const LayerAttentionConfig attention = image_.layer_attention(layer);
   if (attention.kind == AttentionKind::linear) return;
-  const bool back = turn == Turn::back || turn == Turn::back_for_sinks;
+  const float sign = turn == Turn::back || turn == Turn::back_for_sinks ? -1.0F : 1.0F;
   const bool for_sinks = turn == Turn::forth_for_sinks || turn == Turn::back_for_sinks;
+  const std::size_t pairs = config_.head_size / 2;
   for (std::size_t t = 0; t < rows.size() / width; ++t) {
-    auto position = static_cast<std::uint32_t>(t);
-    if (for_sinks) position = std::min(position, attention.window + attention.sinks - 1);
-    for (std::size_t i = 0; i < width; i += 2) {
-      const std::uint32_t frequency = image_.rope_frequencies()[i % config_.head_size / 2];
-      const SineCosine angle = sine_cosine(position * frequency);
-      const float cosine = std::ldexp(static_cast<float>(angle.cosine), -15);
-      const float sine = std::ldexp(static_cast<float>(back ? -angle.sine : angle.sine), -15);
-      float* pair = rows.data() + t * width + i;
+    const std::size_t position =
+        for_sinks ? std::min<std::size_t>(t, attention.window + attention.sinks - 1) : t;
+    for (std::size_t i = 0; i < width / 2; ++i) {
+      const FloatTurn& angle = turns[position * pairs + i % pairs];
+      float* pair = rows.data() + t * width + 2 * i;
       const float x = pair[0];
-      pair[0] = x * cosine - pair[1] * sine;
-      pair[1] = x * sine + pair[1] * cosine;
+      pair[0] = x * angle.cosine - pair[1] * (sign * angle.sine);
+      pair[1] = x * (sign * angle.sine) + pair[1] * angle.cosine;
     }
   }
 }
@@ -149,13 +156,14 @@ HeadInputs FloatModel::head_inputs(const FloatTrace::Layer& trace, std::uint32_t
       {trace.values.data() + kv_at, config_.kv_dim()}};
 }
 
-void FloatModel::attend(FloatTrace::Layer& trace, std::uint32_t layer) const {
+void FloatModel::attend(FloatTrace::Layer& trace, const std::vector<FloatTurn>& turns,
+                        std::uint32_t layer) const {
   const std::size_t positions = trace.queries.size() / config_.heads_dim();
   trace.sink_queries.clear();
   if (image_.layer_attention(layer).sinks != 0) trace.sink_queries = trace.queries;
-  turn(trace.queries, config_.heads_dim(), layer, Turn::forth);
-  turn(trace.sink_queries, config_.heads_dim(), layer, Turn::forth_for_sinks);
-  turn(trace.keys, config_.kv_dim(), layer, Turn::forth);
+  turn(trace.queries, turns, config_.heads_dim(), layer, Turn::forth);
+  turn(trace.sink_queries, turns, config_.heads_dim(), layer, Turn::forth_for_sinks);
+  turn(trace.keys, turns, config_.kv_dim(), layer, Turn::forth);
   trace.heads.resize(trace.queries.size());
   for (std::uint32_t head = 0; head < config_.n_heads; ++head) {
     const HeadGradient out = {trace.heads.data() + std::size_t{head} * config_.head_size,
@@ -164,8 +172,9 @@ void FloatModel::attend(FloatTrace::Layer& trace, std::uint32_t layer) const {
   }
 }
 
-void FloatModel::forward_layer(std::vector<float>& residual, FloatTrace::Layer& trace,
+void FloatModel::forward_layer(std::vector<float>& residual, FloatTrace& whole,
                                std::uint32_t layer) const {
+  FloatTrace::Layer& trace = whole.layers[layer - 1];
   std::vector<float> change;
   const auto add_change = [&] {
     for (std::size_t i = 0; i < residual.size(); ++i) residual[i] += change[i];
@@ -177,7 +186,7 @@ void FloatModel::forward_layer(std::vector<float>& residual, FloatTrace::Layer& 
   add_bias(trace.queries, biases_[layer - 1].query);
   add_bias(trace.keys, biases_[layer - 1].key);
   add_bias(trace.values, biases_[layer - 1].value);
-  attend(trace, layer);
+  attend(trace, whole.turns, layer);
   multiply(change, trace.heads, index_of(SectionKind::wo, layer));
   add_bias(change, biases_[layer - 1].output);
   add_change();
@@ -186,9 +195,8 @@ void FloatModel::forward_layer(std::vector<float>& residual, FloatTrace::Layer& 
   multiply(trace.gate, trace.ffn_input, index_of(SectionKind::w_gate, layer));
   multiply(trace.up, trace.ffn_input, index_of(SectionKind::w_up, layer));
   trace.hidden.resize(trace.gate.size());
-  for (std::size_t i = 0; i < trace.hidden.size(); ++i) {
-    trace.hidden[i] = silu(trace.gate[i]) * trace.up[i];
-  }
+  float_kernels().swiglu(trace.hidden.data(), trace.gate.data(), trace.up.data(),
+                         trace.hidden.size());
   multiply(change, trace.hidden, index_of(SectionKind::w_down, layer));
   add_change();
 }
@@ -197,12 +205,13 @@ void FloatModel::forward(FloatTrace& trace, std::span<const std::uint32_t> token
   const std::size_t dim = config_.dim;
   trace.tokens.assign(tokens.begin(), tokens.end());
   trace.layers.resize(config_.n_layers);
+  find_turns(trace.turns, tokens.size());
   std::vector<float> residual(tokens.size() * dim);
   for (std::size_t t = 0; t < tokens.size(); ++t) {
     std::copy_n(matrices_[0].cells.data() + tokens[t] * dim, dim, residual.data() + t * dim);
   }
   for (std::uint32_t layer = 1; layer <= config_.n_layers; ++layer) {
-    forward_layer(residual, trace.layers[layer - 1], layer);
+    forward_layer(residual, trace, layer);
   }
   normalize(trace.final_input, trace.final_factor, residual);
   trace.final_lanes = trace.final_input;

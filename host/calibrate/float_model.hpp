@@ -28,6 +28,12 @@ struct FloatBiases {
   std::vector<float> output = {};  // (dim)
 };
 
+/// An angle of RoPE.
+struct FloatTurn {
+  float cosine = 1;
+  float sine = 0;
+};
+
 /// What a forward pass over one passage leaves for the way back. All (positions, lanes).
 struct FloatTrace {
   struct Layer {
@@ -40,6 +46,7 @@ struct FloatTrace {
     std::vector<float> gate, up, hidden;
   };
   std::vector<std::uint32_t> tokens;
+  std::vector<FloatTurn> turns;  // (positions, head_size / 2)
   std::vector<Layer> layers;
   std::vector<float> final_input;  // normalised, without gains
   std::vector<float> final_factor;
@@ -82,17 +89,19 @@ class FloatModel {
                  std::span<const float> in) const;
   void normalize_back(std::span<float> in_gradient, std::span<const float> out_gradient,
                       std::span<const float> out, std::span<const float> factors) const;
-  void turn(std::span<float> rows, std::size_t width, std::uint32_t layer, Turn turn) const;
+  void find_turns(std::vector<FloatTurn>& turns, std::size_t positions) const;
+  void turn(std::span<float> rows, const std::vector<FloatTurn>& turns, std::size_t width,
+            std::uint32_t layer, Turn turn) const;
   FloatAttention attention(std::uint32_t layer, std::uint32_t head) const;
   HeadInputs head_inputs(const FloatTrace::Layer& trace, std::uint32_t head) const;
-  void attend(FloatTrace::Layer& trace, std::uint32_t layer) const;
+  void attend(FloatTrace::Layer& trace, const std::vector<FloatTurn>& turns,
+              std::uint32_t layer) const;
   /// From the gradient of the heads to that of queries, keys and values before they are turned.
   void attend_back(FloatTrace::Layer& gradient, const FloatTrace::Layer& trace,
-                   std::uint32_t layer) const;
-  void forward_layer(std::vector<float>& residual, FloatTrace::Layer& trace,
-                     std::uint32_t layer) const;
+                   const std::vector<FloatTurn>& turns, std::uint32_t layer) const;
+  void forward_layer(std::vector<float>& residual, FloatTrace& whole, std::uint32_t layer) const;
   void backward_layer(std::span<float> residual_gradient, std::vector<FloatMatrix>& gradients,
-                      const FloatTrace::Layer& trace, std::uint32_t layer) const;
+                      const FloatTrace& whole, std::uint32_t layer) const;
 
   const Image& image_;
   ModelConfig config_;

@@ -7,8 +7,9 @@
 #include <cmath>
 #include <vector>
 
-#include "calibrate/float_math.hpp"
 #include "calibrate/packed_matrix.hpp"
+#include "calibrate/portable_exp.hpp"
+#include "calibrate/portable_log.hpp"
 #include "support/double_model.hpp"
 #include "support/image_factory.hpp"
 #include "support/mixed_models.hpp"
@@ -17,7 +18,8 @@
 namespace mote::host {
 namespace {
 
-constexpr std::size_t kPositions = 14;
+/// More than are computed side by side in attention.
+constexpr std::size_t kPositions = 45;
 
 /// Every kind of attention, grouped queries, heads and rows that fill no block.
 test::ModelSpec every_kind(bool has_classifier) {
