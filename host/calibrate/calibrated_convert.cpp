@@ -12,6 +12,7 @@
 #include "calibrate/format_choice.hpp"
 #include "calibrate/tuning.hpp"
 #include "calibrate/working_image.hpp"
+#include "calibrate/written_text.hpp"
 #include "convert/tensor_source.hpp"
 #include "run/engine.hpp"
 #include "run/perplexity.hpp"
@@ -96,7 +97,7 @@ class CalibratedConversion {
     if (calibration_.budget) options_.weights = WeightFormat::int4;
     plan_ = plan_sections(checkpoint_, reference_.image().config(), vocabulary_, options_);
     if (calibration_.budget) check_budget(plan_, *calibration_.budget);
-    if (calibration_.budget || calibration_.passes != 0) {
+    if (calibration_.budget || calibration_.steps != 0) {
       exact_.emplace(load_exact_model(checkpoint_, reference_.image(), plan_));
     }
     if (calibration_.budget) choose_formats();
@@ -134,8 +135,15 @@ class CalibratedConversion {
   }
 
   void tune(RoundedMatrices& matrices) {
-    if (calibration_.passes == 0) return;
-    tuning_ = tune_matrices(matrices, *exact_, plan_, text_, calibration_.passes,
+    if (calibration_.steps == 0) return;
+    const auto tokens =
+        static_cast<std::uint64_t>(calibration_.written_share * static_cast<double>(text_.tokens));
+    const Tokenizer tokenizer = reference_.tokenizer();
+    const CalibrationText written = write_text(reference_.image(), tokenizer, text_, tokens,
+                                               [&](std::uint64_t done, std::uint64_t total) {
+                                                 if (progress_) progress_("draw", done, total);
+                                               });
+    tuning_ = tune_matrices(matrices, *exact_, plan_, text_, written, calibration_.steps,
                             [&](std::uint64_t done, std::uint64_t total) {
                               if (progress_) progress_("tune", done, total);
                             });

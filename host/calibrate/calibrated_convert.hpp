@@ -18,11 +18,16 @@ struct MixedBudget {
   std::optional<double> bits_per_weight;  // as CalibrationSummary counts them
 };
 
+/// Steps of tuning that bring most of what there is to gain.
+inline constexpr std::uint32_t kTuningSteps = 2000;
+
 struct CalibrationOptions {
   std::string_view text;
   std::string text_name;  // for messages
-  /// Readings of the text by tuning; 0: none, which spares some 50 bytes of memory a weight.
-  std::uint32_t passes = 8;
+  /// Steps of tuning; 0: none, which spares some 60 bytes of memory a weight.
+  std::uint32_t steps = kTuningSteps;
+  /// Tokens that the model writes itself for tuning, for each token of the text.
+  double written_share = 2;
   /// Given: each matrix is int4 or int8, whatever ConvertOptions::weights says.
   std::optional<MixedBudget> budget = {};
 };

@@ -53,6 +53,16 @@ UnpackedMatrix unpack_matrix(const RoundedMatrix& matrix, const Section& section
   return out;
 }
 
+void fill_cells(std::vector<float>& cells, const UnpackedMatrix& matrix) {
+  cells.resize(matrix.values.size());
+  std::size_t at = 0;
+  for (std::size_t row = 0; row < matrix.rows; ++row) {
+    for (std::size_t column = 0; column < matrix.columns; ++column, ++at) {
+      cells[at] = static_cast<float>(matrix.values[at]) * matrix.unit(row, column);
+    }
+  }
+}
+
 void store_numbers(RoundedMatrix& matrix, const UnpackedMatrix& unpacked) {
   const MatrixLayout layout =
       matrix_layout(unpacked.rows, unpacked.columns, unpacked.block, unpacked.format);

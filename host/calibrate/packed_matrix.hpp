@@ -28,6 +28,9 @@ struct UnpackedMatrix {
 
 UnpackedMatrix unpack_matrix(const RoundedMatrix& matrix, const Section& section);
 
+/// The real weights. // cells (rows, columns)
+void fill_cells(std::vector<float>& cells, const UnpackedMatrix& matrix);
+
 /// Replaces the values and block factors of `matrix` by those of `unpacked`; row scales stay.
 void store_numbers(RoundedMatrix& matrix, const UnpackedMatrix& unpacked);
 

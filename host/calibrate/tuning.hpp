@@ -24,14 +24,13 @@ void set_rounded(FloatModel& model, const RoundedMatrices& matrices,
                  const std::vector<PlannedSection>& plan);
 
 /// Moves the integers and block factors of `matrices` so that the model's distributions come closer
-/// to those of `exact`, the unrounded weights: gradient descent on the divergence over the text,
-/// rounding taken for the identity on the way back (Bengio, Leonard and Courville, 2013), with the
-/// step of each number in units of its own scale (Adam; Kingma and Ba, 2015). The text is read
-/// `passes` times, one passage in eight held out: what did best on those is kept, so that the
-/// result is no worse there than what came in. `progress` is called with tokens done and in all.
+/// to those of `exact`, the unrounded weights: gradient descent on the divergence over a text and
+/// over what the model has written itself, by the rules of TunedMatrix and Lessons. What did best
+/// on the held-out part of the text is kept, so that the result is no worse there than what came
+/// in. `progress` is called with steps done and in all.
 TuningReport tune_matrices(RoundedMatrices& matrices, const FloatModel& exact,
                            const std::vector<PlannedSection>& plan, const CalibrationText& text,
-                           std::uint32_t passes,
+                           const CalibrationText& written, std::uint32_t steps,
                            const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
 
 }  // namespace mote::host

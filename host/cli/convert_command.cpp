@@ -35,7 +35,8 @@ struct ConvertArguments {
   std::string text;                          // of calibration; empty: plain rounding
   std::uint64_t budget_bytes = 0;            // 0: not given; of mixed weights, as the next
   double budget_bits = 0;
-  std::uint32_t passes = CalibrationOptions{}.passes;
+  std::uint32_t steps = CalibrationOptions{}.steps;
+  double written_share = CalibrationOptions{}.written_share;
   bool json = false;
   bool quiet = false;
 };
@@ -139,7 +140,8 @@ ConvertReport convert(const ConvertArguments& arguments, const Checkpoint& check
   CalibrationOptions calibration;
   calibration.text = {reinterpret_cast<const char*>(text.bytes().data()), text.bytes().size()};
   calibration.text_name = arguments.text;
-  calibration.passes = arguments.passes;
+  calibration.steps = arguments.steps;
+  calibration.written_share = arguments.written_share;
   if (arguments.weights == "mixed") calibration.budget.emplace();
   if (arguments.budget_bytes != 0) calibration.budget->image_bytes = arguments.budget_bytes;
   if (arguments.budget_bits != 0) calibration.budget->bits_per_weight = arguments.budget_bits;
@@ -173,10 +175,14 @@ void add_calibration_options(CLI::App& command, ConvertArguments& arguments) {
                   "is for are enough")
       ->type_name("TEXT");
   command
-      .add_option("--passes", arguments.passes,
-                  "How often calibration reads the text to tune what is rounded; 0 spares memory "
-                  "and time")
-      ->check(CLI::Range(0U, 1000U))
+      .add_option("--steps", arguments.steps,
+                  "Steps by which calibration tunes what is rounded; 0 spares memory and time")
+      ->check(CLI::Range(0U, 1000000U))
+      ->capture_default_str();
+  command
+      .add_option("--written", arguments.written_share,
+                  "Tokens that the model writes itself to be tuned with, for each of the text")
+      ->check(CLI::Range(0.0, 100.0))
       ->capture_default_str();
   CLI::Option* bytes =
       command.add_option("--budget", arguments.budget_bytes,

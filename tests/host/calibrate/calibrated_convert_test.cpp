@@ -55,9 +55,9 @@ Converted convert(const test::ModelSpec& spec, CalibrationOptions calibration,
   return converted;
 }
 
-CalibrationOptions with_passes(std::uint32_t passes) {
+CalibrationOptions with_steps(std::uint32_t steps) {
   CalibrationOptions calibration;
-  calibration.passes = passes;
+  calibration.steps = steps;
   return calibration;
 }
 
@@ -79,7 +79,7 @@ void expect_runs(const test::Bytes& bytes, std::uint32_t vocab_size) {
 
 TEST(CalibratedConvert, image_is_valid_and_comes_closer_to_the_exact_model) {
   const test::ModelSpec spec = small_model();
-  const Converted result = convert(spec, with_passes(2), make_text(120));
+  const Converted result = convert(spec, with_steps(2), make_text(120));
   expect_runs(result.image, spec.shape.vocab_size);
   ASSERT_TRUE(result.report.calibration.has_value());
   const CalibrationSummary& summary = *result.report.calibration;
@@ -102,8 +102,8 @@ TEST(CalibratedConvert, image_is_valid_and_comes_closer_to_the_exact_model) {
 
 TEST(CalibratedConvert, the_same_arguments_give_the_same_bytes) {
   const std::string text = make_text(70);
-  EXPECT_EQ(convert(small_model(), with_passes(1), text).image,
-            convert(small_model(), with_passes(1), text).image);
+  EXPECT_EQ(convert(small_model(), with_steps(1), text).image,
+            convert(small_model(), with_steps(1), text).image);
 }
 
 TEST(CalibratedConvert, smallest_model_and_short_rows) {
@@ -111,13 +111,13 @@ TEST(CalibratedConvert, smallest_model_and_short_rows) {
   spec.shape.vocab_size = 67;
   for (const bool has_classifier : {false, true}) {
     spec.shape.has_classifier = has_classifier;
-    const Converted result = convert(spec, with_passes(1), make_text(70));
+    const Converted result = convert(spec, with_steps(1), make_text(70));
     expect_runs(result.image, spec.shape.vocab_size);
   }
 }
 
 CalibrationOptions with_bytes(std::uint64_t bytes) {
-  CalibrationOptions calibration = with_passes(0);
+  CalibrationOptions calibration = with_steps(0);
   calibration.budget = MixedBudget{bytes, {}};
   return calibration;
 }
@@ -133,7 +133,7 @@ std::size_t count_int8(const Converted& converted) {
 TEST(CalibratedConvert, mixed_image_never_exceeds_its_budget) {
   const test::ModelSpec spec = small_model();
   const std::string text = make_text(70);
-  const std::uint64_t least = convert(spec, with_passes(0), text).image.size();
+  const std::uint64_t least = convert(spec, with_steps(0), text).image.size();
   std::size_t most_int8 = 0;
   for (const std::uint64_t more : {0U, 3001U, 1000000U}) {
     const Converted result = convert(spec, with_bytes(least + more), text);
@@ -146,7 +146,7 @@ TEST(CalibratedConvert, mixed_image_never_exceeds_its_budget) {
 }
 
 TEST(CalibratedConvert, bits_count_every_byte_of_the_matrices) {
-  CalibrationOptions calibration = with_passes(0);
+  CalibrationOptions calibration = with_steps(0);
   calibration.budget = MixedBudget{{}, 7.5};
   const Converted result = convert(small_model(), calibration, make_text(70));
   std::uint64_t bytes = 0;
@@ -173,17 +173,17 @@ std::string complaint(const CalibrationOptions& calibration, const std::string& 
 
 TEST(CalibratedConvert, budget_that_is_too_small_is_refused_with_the_smallest) {
   const std::string text = make_text(70);
-  const std::uint64_t least = convert(small_model(), with_passes(0), text).image.size();
+  const std::uint64_t least = convert(small_model(), with_steps(0), text).image.size();
   const std::string message = complaint(with_bytes(least - 1), text);
   EXPECT_NE(message.find(std::to_string(least)), std::string::npos) << message;
-  CalibrationOptions bits = with_passes(0);
+  CalibrationOptions bits = with_steps(0);
   bits.budget = MixedBudget{{}, 4.0};
   EXPECT_NE(complaint(bits, text).find("bits a weight; all int4"), std::string::npos);
 }
 
 TEST(CalibratedConvert, text_that_is_too_short_is_refused) {
   for (const std::string text : {"", "abc", "<|endoftext|>\n"}) {
-    EXPECT_TRUE(complaint(with_passes(1), text).starts_with("text.txt: holds "));
+    EXPECT_TRUE(complaint(with_steps(1), text).starts_with("text.txt: holds "));
   }
 }
 
