@@ -54,12 +54,10 @@ PYTHON
 rows() {
   local name=$1
   shift
-  row "$name, int8" "$@"
   row "$name, int4, plain" "$@" --weights int4
-  row "$name, int4, error-compensated" "$@" --weights int4 --calibrate "$dir/text.txt" --passes 0
+  row "$name, int4, error-compensated" "$@" --weights int4 --calibrate "$dir/text.txt" --steps 0
   row "$name, int4, calibrated" "$@" --weights int4 --calibrate "$dir/text.txt"
   row "$name, mixed, 5 bits" "$@" --weights mixed --bits 5 --calibrate "$dir/text.txt"
-  row "$name, mixed, 5.6 bits" "$@" --weights mixed --bits 5.6 --calibrate "$dir/text.txt"
 }
 
 echo "| model | image, bytes | bits a weight | of these numbers | perplexity | against fp32 |"

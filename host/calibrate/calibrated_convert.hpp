@@ -19,7 +19,7 @@ struct MixedBudget {
 };
 
 /// Steps of tuning that bring most of what there is to gain.
-inline constexpr std::uint32_t kTuningSteps = 2000;
+inline constexpr std::uint32_t kTuningSteps = 1000;
 
 struct CalibrationOptions {
   std::string_view text;

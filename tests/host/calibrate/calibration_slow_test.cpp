@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,9 +33,15 @@ class CalibrationBars : public testing::Test {
     return test::missing_file(model);
   }
 
-  /// Perplexity on the text that calibration has not seen. `passes` are fewer than `mote convert`
-  /// makes, to take less time.
-  static double calibrated_perplexity(const test::SharedModel& model, std::uint32_t passes) {
+  /// int4, or mixed within so many bits a weight. `steps` are fewer than `mote convert` makes where
+  /// the bar needs no more, to take less time.
+  struct Wanted {
+    std::uint32_t steps = CalibrationOptions{}.steps;
+    std::optional<double> bits = {};
+  };
+
+  /// Perplexity on the text that calibration has not seen.
+  static double calibrated_perplexity(const test::SharedModel& model, const Wanted& wanted) {
     const TemporaryFile file("mote-test");
     const auto checkpoint = open_checkpoint(test::shared_path(model.model));
     const Vocabulary vocabulary =
@@ -46,7 +53,8 @@ class CalibrationBars : public testing::Test {
     CalibrationOptions calibration;
     calibration.text = view_of(text).substr(0, kCalibrationBytes);
     calibration.text_name = "text";
-    calibration.passes = passes;
+    calibration.steps = wanted.steps;
+    if (wanted.bits) calibration.budget = MixedBudget{{}, wanted.bits};
     convert_calibrated(file.path(), *checkpoint, vocabulary, options, calibration);
     return perplexity_of(file.path());
   }
@@ -69,16 +77,25 @@ class CalibrationBars : public testing::Test {
   }
 };
 
+constexpr double kStories260KExact = 3.9463;
+constexpr double kBabyllamaExact = 2.1453;
+
 TEST_F(CalibrationBars, stories260K_int4) {
   MOTE_SKIP_WITHOUT(missing_input(test::kStories260K));
-  EXPECT_LE(calibrated_perplexity(test::kStories260K, 4), 3.9463 * 1.063);
+  EXPECT_LE(calibrated_perplexity(test::kStories260K, {200, {}}), kStories260KExact * 1.063);
+}
+
+TEST_F(CalibrationBars, stories260K_mixed_at_five_bits) {
+  MOTE_SKIP_WITHOUT(missing_input(test::kStories260K));
+  const Wanted wanted = {CalibrationOptions{}.steps, 5.0};
+  EXPECT_LE(calibrated_perplexity(test::kStories260K, wanted), kStories260KExact * 1.025);
 }
 
 TEST_F(CalibrationBars, babyllama_int4_costs_at_most_half_of_plain_rounding) {
   MOTE_SKIP_WITHOUT(missing_input(test::kBabyllama));
-  constexpr double kExact = 2.1453;
   const double plain = plain_perplexity(test::kBabyllama);
-  EXPECT_LE(calibrated_perplexity(test::kBabyllama, 2), kExact + (plain - kExact) / 2);
+  EXPECT_LE(calibrated_perplexity(test::kBabyllama, {50, {}}),
+            kBabyllamaExact + (plain - kBabyllamaExact) / 2);
 }
 
 }  // namespace
