@@ -52,7 +52,7 @@ struct FloatKernels {
 /// computer are left out.
 std::span<const FloatKernels* const> runnable_float_kernels();
 
-/// The last of them.
+/// The set of the name of the engine's kernels in use, or the portable one.
 const FloatKernels& float_kernels();
 
 }  // namespace mote::host

@@ -2,13 +2,13 @@
 #include <vector>
 
 #include "calibrate/float_kernel_sets.hpp"
+#include "kernels/kernel_choice.hpp"
 
 namespace mote::host {
 namespace {
 
 std::vector<const FloatKernels*> find_runnable() {
   std::vector<const FloatKernels*> sets = {&kPortableFloatKernels};
-  __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2")) sets.push_back(&kAvx2FloatKernels);
   if (__builtin_cpu_supports("avx512f")) sets.push_back(&kAvx512FloatKernels);
   return sets;
@@ -22,7 +22,11 @@ std::span<const FloatKernels* const> runnable_float_kernels() {
 }
 
 const FloatKernels& float_kernels() {
-  return *runnable_float_kernels().back();
+  const std::string_view wanted = name_of_kernels_in_use();
+  for (const FloatKernels* kernels : runnable_float_kernels()) {
+    if (kernels->name == wanted) return *kernels;
+  }
+  return kPortableFloatKernels;
 }
 
 }  // namespace mote::host

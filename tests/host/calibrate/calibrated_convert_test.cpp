@@ -9,6 +9,7 @@
 #include "convert/convert_report.hpp"
 #include "mote/transformer.hpp"
 #include "run/engine.hpp"
+#include "support/each_kernel_set.hpp"
 #include "support/error.hpp"
 #include "support/image_factory.hpp"
 #include "support/mixed_models.hpp"
@@ -104,6 +105,14 @@ TEST(CalibratedConvert, the_same_arguments_give_the_same_bytes) {
   const std::string text = make_text(70);
   EXPECT_EQ(convert(small_model(), with_steps(1), text).image,
             convert(small_model(), with_steps(1), text).image);
+}
+
+TEST(CalibratedConvert, every_set_of_kernels_gives_the_same_bytes) {
+  const std::string text = make_text(70);
+  const test::Bytes wanted = convert(small_model(), with_steps(3), text).image;
+  test::use_each_kernel_set([&](const KernelSet&) {
+    EXPECT_EQ(convert(small_model(), with_steps(3), text).image, wanted);
+  });
 }
 
 TEST(CalibratedConvert, smallest_model_and_short_rows) {
