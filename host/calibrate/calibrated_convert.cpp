@@ -10,6 +10,7 @@
 #include "calibrate/divergence.hpp"
 #include "calibrate/exact_model.hpp"
 #include "calibrate/format_choice.hpp"
+#include "calibrate/lessons.hpp"
 #include "calibrate/tuning.hpp"
 #include "calibrate/working_image.hpp"
 #include "calibrate/written_text.hpp"
@@ -134,16 +135,24 @@ class CalibratedConversion {
     }
   }
 
+  CalibrationText write(const CalibrationText& text, std::uint64_t most) {
+    const double tokens = calibration_.written_share * static_cast<double>(text.tokens);
+    const Tokenizer tokenizer = reference_.tokenizer();
+    return write_text(
+        reference_.image(), tokenizer, text,
+        tokens < static_cast<double>(most) ? static_cast<std::uint64_t>(tokens) : most,
+        [&](std::uint64_t done, std::uint64_t total) {
+          if (progress_) progress_("draw", done, total);
+        });
+  }
+
   void tune(RoundedMatrices& matrices) {
     if (calibration_.steps == 0) return;
-    const auto tokens =
-        static_cast<std::uint64_t>(calibration_.written_share * static_cast<double>(text_.tokens));
-    const Tokenizer tokenizer = reference_.tokenizer();
-    const CalibrationText written = write_text(reference_.image(), tokenizer, text_, tokens,
-                                               [&](std::uint64_t done, std::uint64_t total) {
-                                                 if (progress_) progress_("draw", done, total);
-                                               });
-    tuning_ = tune_matrices(matrices, *exact_, plan_, text_, written, calibration_.steps,
+    // No more than the steps can read.
+    const std::uint64_t readable = std::uint64_t{calibration_.steps} * kStepTokens;
+    const CalibrationText text = sample_text(text_, readable);
+    const CalibrationText written = write(text, readable);
+    tuning_ = tune_matrices(matrices, *exact_, plan_, text, written, calibration_.steps,
                             [&](std::uint64_t done, std::uint64_t total) {
                               if (progress_) progress_("tune", done, total);
                             });

@@ -6,8 +6,6 @@
 namespace mote::host {
 namespace {
 
-/// Tokens of one step at the least.
-constexpr std::size_t kStepTokens = 1280;
 /// One passage in so many is held out.
 constexpr std::size_t kHeldOutPeriod = 8;
 constexpr std::uint64_t kSeed = 8;

@@ -10,6 +10,9 @@
 
 namespace mote::host {
 
+/// Tokens of one step at the least.
+inline constexpr std::size_t kStepTokens = 1280;
+
 /// Passages 0 to `given` - 1 of a text were given, the others the model wrote itself. Of the given
 /// ones, one in eight is held out to examine what has been learned. The rest is read again and
 /// again, a given passage and a written one by turns, each kind in a new order each time.
@@ -19,7 +22,7 @@ class Lessons {
   Lessons(const CalibrationText& text, std::size_t given);
 
   const std::vector<std::size_t>& held_out() const { return held_out_; }
-  /// Passages of the next step, 1,280 tokens or somewhat more; fewer where that is all there is.
+  /// Passages of the next step, kStepTokens tokens or somewhat more; fewer where there are no more.
   std::vector<std::size_t> next();
 
  private:
