@@ -6,6 +6,7 @@
 #   release     builds with gcc and runs the tests
 #   asan        builds with clang and the address and undefined-behaviour sanitizers, runs the tests
 #   fuzz        each fuzz target for ten seconds over its seeds (scripts/fuzz.sh runs longer)
+#   aarch64     the kernels for aarch64 in an emulated processor (scripts/check_aarch64.sh)
 #   signature   gcc and clang, -O0 and -O3: one signature (scripts/check_signature.sh)
 #
 # Without arguments, all of them. A job that fails outside its tests (a build, a finding of a
@@ -51,6 +52,7 @@ build_and_test() {
 job_release() { build_and_test release; }
 job_asan() { build_and_test asan; }
 job_fuzz() { build asan --target fuzz/all && scripts/fuzz.sh --seconds 10; }
+job_aarch64() { scripts/check_aarch64.sh; }
 job_signature() { scripts/check_signature.sh; }
 
 run_job() {
@@ -64,10 +66,10 @@ run_job() {
 }
 
 jobs=("$@")
-[ ${#jobs[@]} -gt 0 ] || jobs=(release asan fuzz signature)
+[ ${#jobs[@]} -gt 0 ] || jobs=(release asan fuzz aarch64 signature)
 for job in "${jobs[@]}"; do
   case $job in
-  release | asan | fuzz | signature) ;;
+  release | asan | fuzz | aarch64 | signature) ;;
   *)
     sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' scripts/test.sh
     [ "$job" = --help ] || [ "$job" = -h ] && exit 0

@@ -73,16 +73,15 @@ set(MOTE_FIRMWARE_SOURCES
 #   armv7em   Cortex-M4, M7, M33 with the DSP extension
 #   mve       Cortex-M55, M85
 #   rv32      RISC-V of 32 bits with multiplication
-#   x86       computers
-#   dotprod   64-bit Arm with the dot product extension; without it, portable
+#   x86       computers with x86-64
+#   aarch64   computers with aarch64 (Raspberry Pi, servers), under Linux
 set(MOTE_KERNELS_portable kernels/matvec_portable.cpp)
 set(MOTE_KERNELS_armv6m kernels/matvec_armv6m.cpp)
 set(MOTE_KERNELS_armv7em kernels/matvec_armv7em.cpp)
 set(MOTE_KERNELS_mve kernels/matvec_mve.cpp kernels/matvec_mve_rows.cpp)
 set(MOTE_KERNELS_rv32 kernels/matvec_rv32.cpp)
-set(MOTE_KERNELS_dotprod kernels/matvec_dotprod.cpp)
-# Of a computer: all that it may turn out to have. Which of them run is chosen at start, by the host
-# (host/kernels/), so that this set has no file that defines the functions themselves.
+# Of computers: all that one may turn out to have. Which of them run is chosen at start, by the host
+# (host/kernels/), so that these sets have no file that defines the functions themselves.
 set(MOTE_KERNELS_x86
     attention/attend_avx512.cpp
     kernels/activation_avx512.cpp
@@ -92,8 +91,8 @@ set(MOTE_KERNELS_x86
     kernels/matvec_avx512.cpp
     kernels/quantize_avx512.cpp
     kernels/rms_norm_avx512.cpp
-    kernels/search_avx512.cpp
-    kernels/x86_rounding.cpp)
+    kernels/search_avx512.cpp)
+set(MOTE_KERNELS_aarch64 kernels/matvec_dotprod.cpp kernels/matvec_neon.cpp)
 
 if(NOT DEFINED MOTE_KERNELS)
   set(MOTE_KERNELS portable)
@@ -102,6 +101,9 @@ if(NOT DEFINED MOTE_KERNELS_${MOTE_KERNELS})
   message(FATAL_ERROR "MOTE_KERNELS=\"${MOTE_KERNELS}\" names no set of src/sources.cmake")
 endif()
 list(APPEND MOTE_SOURCES ${MOTE_KERNELS_${MOTE_KERNELS}})
+if(MOTE_KERNELS MATCHES "^(aarch64|x86)$")
+  list(APPEND MOTE_SOURCES kernels/isa_rounding.cpp)
+endif()
 
 # The steps of attention and their products: chips without vectors keep a piece of a row in
 # registers, and compilers make vectors of the portable form.

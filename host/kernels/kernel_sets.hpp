@@ -37,7 +37,29 @@ struct KernelSet {
   std::size_t (*find_above)(const std::int32_t*, std::size_t, std::size_t, std::int32_t);
 };
 
+/// The set of the reference, which runs anywhere.
+constexpr KernelSet reference_kernels() {
+  return {"reference",
+          [] { return true; },
+          ref::matvec_s8_s32,
+          ref::attend_segments,
+          ref::attend_two,
+          ref::quantize_block_s64_s8,
+          ref::quantize_block_s32_s8,
+          ref::quantize_transformed_s32_s8,
+          ref::rotate_heads,
+          ref::swiglu_lanes,
+          ref::norm_factor,
+          ref::add_residual,
+          ref::find_above};
+}
+
 /// All sets of the build, the best last. The first is that of the reference, which runs anywhere.
 std::span<const KernelSet> kernel_sets();
+
+/// The same, of the instruction sets of one kind of computer (kernel_sets_*.cpp); there before any
+/// constructor runs.
+extern const KernelSet kKernelSets[];
+extern const std::size_t kKernelSetCount;
 
 }  // namespace mote::host

@@ -10,7 +10,7 @@
 #include "attention/attend_x86.hpp"
 #include "kernels/exp2.hpp"
 #include "kernels/exp2_avx512.hpp"
-#include "kernels/x86_rounding.hpp"
+#include "kernels/isa_rounding.hpp"
 
 // Numbers in registers stay there only where everything is one function.
 #define INLINE [[gnu::always_inline]] inline
@@ -472,7 +472,7 @@ Multiplier score_factor(const Scale16& scale, const Multiplier& score_scale) {
   const std::uint32_t fraction = scale.bits & 0x7ffU;
   const std::uint64_t mantissa = raised != 0 ? fraction | 0x800U : fraction;
   const int exponent = static_cast<int>(raised != 0 ? raised - 1 : 0);
-  return x86::normalize(
+  return isa::normalize(
       mantissa * score_scale.mantissa,
       exponent + score_scale.exponent + kScoreFractionBits - 2 * kScaleFractionBits);
 }

@@ -13,7 +13,7 @@
 
 #include "kernels/matvec.hpp"
 #include "kernels/matvec_x86.hpp"
-#include "kernels/x86_rounding.hpp"
+#include "kernels/isa_rounding.hpp"
 
 // Numbers in registers stay there only where everything is one function.
 #define INLINE [[gnu::always_inline]] inline
@@ -76,7 +76,7 @@ INLINE void round_rows(std::int32_t* out, __m256i sums, const Scale16* row_scale
     const std::uint32_t fraction = row_scales[r].bits & 0x7ffU;
     const std::uint32_t mantissa = raised != 0 ? fraction | 0x800U : fraction;
     const int exponent = raised != 0 ? static_cast<int>(raised) - 1 : 0;
-    out[r] = x86::round_row(values[r], mantissa * x_mantissa, -(unit + exponent));
+    out[r] = isa::round_row(values[r], mantissa * x_mantissa, -(unit + exponent));
   }
 }
 

@@ -13,7 +13,7 @@
 
 #include "kernels/matvec.hpp"
 #include "kernels/matvec_x86.hpp"
-#include "kernels/x86_rounding.hpp"
+#include "kernels/isa_rounding.hpp"
 
 // Numbers in registers stay there only where everything is one function.
 #define INLINE [[gnu::always_inline]] inline
@@ -89,7 +89,7 @@ INLINE void round_rows(std::int32_t* out, __m512i sums, const Scale16* row_scale
     _mm512_store_si512(mantissas, mantissa);
     _mm512_store_si512(shifts, shift);
     for (std::uint32_t r = 0; r < kRows && (mask >> r) != 0; ++r) {
-      out[r] = x86::round_row(values[r], static_cast<std::uint32_t>(mantissas[r]),
+      out[r] = isa::round_row(values[r], static_cast<std::uint32_t>(mantissas[r]),
                               static_cast<int>(shifts[r]) + 33);
     }
     return;

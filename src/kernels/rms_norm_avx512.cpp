@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "kernels/rms_norm_x86.hpp"
-#include "kernels/x86_rounding.hpp"
+#include "kernels/isa_rounding.hpp"
 
 namespace mote::avx512 {
 namespace {
@@ -29,13 +29,13 @@ std::uint64_t sum_squares(const std::int8_t* values, std::uint32_t count) {
 
 Multiplier norm_factor(const std::int8_t* values, std::span<const std::uint32_t> scales, int unit,
                        std::uint32_t block, std::uint32_t dim, std::uint64_t epsilon) {
-  const int sum_unit = unit + x86::kNormDrop / 2;
-  std::uint64_t total = x86::norm_epsilon(epsilon, sum_unit);
+  const int sum_unit = unit + isa::kNormDrop / 2;
+  std::uint64_t total = isa::norm_epsilon(epsilon, sum_unit);
   const std::uint32_t* scale = scales.data();
   for (std::size_t b = 0; b < scales.size(); ++b, values += block) {
-    total += ((sum_squares(values, block) * scale[b]) >> x86::kNormDrop) * scale[b];
+    total += ((sum_squares(values, block) * scale[b]) >> isa::kNormDrop) * scale[b];
   }
-  return x86::norm_factor(total, dim, sum_unit);
+  return isa::norm_factor(total, dim, sum_unit);
 }
 
 void add_residual(std::span<std::int32_t> residual, const std::int32_t* delta) {

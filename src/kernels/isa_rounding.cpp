@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/x86_rounding.hpp"
+#include "kernels/isa_rounding.hpp"
 
 #include "base/fixed_point.hpp"
 #include "kernels/norm_steps.hpp"
 
-namespace mote::x86 {
+namespace mote::isa {
 
 std::int32_t round_row(std::int64_t sum, std::uint32_t mantissa, int shift) {
   return multiply_shift(sum, mantissa, shift);
@@ -28,4 +28,4 @@ Multiplier norm_factor(std::uint64_t total, std::uint32_t dim, int sum_unit) {
   return norm_factor_of(total, dim, sum_unit);
 }
 
-}  // namespace mote::x86
+}  // namespace mote::isa

@@ -7,7 +7,7 @@
 
 #include "mote/scale.hpp"
 
-namespace mote::x86 {
+namespace mote::isa {
 
 /// multiply_shift of base/fixed_point.hpp.
 std::int32_t round_row(std::int64_t sum, std::uint32_t mantissa, int shift);
@@ -24,4 +24,4 @@ Multiplier norm_factor(std::uint64_t total, std::uint32_t dim, int sum_unit);
 /// kNormDroppedBits of the same.
 inline constexpr int kNormDrop = 20;
 
-}  // namespace mote::x86
+}  // namespace mote::isa
