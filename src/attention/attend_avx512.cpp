@@ -468,13 +468,7 @@ INLINE __mmask16 add_values(std::int64_t* out, const std::uint32_t* products,
 
 /// What turns a dot product times its key's scale into a score in Q16.
 Multiplier score_factor(const Scale16& scale, const Multiplier& score_scale) {
-  const std::uint32_t raised = scale.bits >> 11;
-  const std::uint32_t fraction = scale.bits & 0x7ffU;
-  const std::uint64_t mantissa = raised != 0 ? fraction | 0x800U : fraction;
-  const int exponent = static_cast<int>(raised != 0 ? raised - 1 : 0);
-  return isa::normalize(
-      mantissa * score_scale.mantissa,
-      exponent + score_scale.exponent + kScoreFractionBits - 2 * kScaleFractionBits);
+  return isa::multiply_scale(scale, score_scale, kScoreFractionBits - 2 * kScaleFractionBits);
 }
 
 /// One head of several, and where its numbers are kept.

@@ -6,16 +6,13 @@
 
 namespace mote::isa {
 
-std::int32_t round_row(std::int64_t sum, std::uint32_t mantissa, int shift) {
-  return multiply_shift(sum, mantissa, shift);
+std::int32_t round_row(std::int64_t sum, Scale16 row_scale, std::uint32_t x_mantissa, int unit) {
+  return multiply_shift(sum, row_scale.mantissa() * x_mantissa, -(unit + row_scale.exponent()));
 }
 
-std::int32_t round_shift(std::int64_t value, int shift) {
-  return shift_saturate(value, shift);
-}
-
-Multiplier normalize(std::uint64_t value, int exponent) {
-  return normalized(value, exponent);
+Multiplier multiply_scale(Scale16 scale, Multiplier by, int exponent) {
+  return normalized(std::uint64_t{scale.mantissa()} * by.mantissa,
+                    scale.exponent() + by.exponent + exponent);
 }
 
 static_assert(kNormDrop == kNormDroppedBits);

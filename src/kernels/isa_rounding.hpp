@@ -9,14 +9,12 @@
 
 namespace mote::isa {
 
-/// multiply_shift of base/fixed_point.hpp.
-std::int32_t round_row(std::int64_t sum, std::uint32_t mantissa, int shift);
+/// round(sum * row_scale * x_mantissa * 2^unit), as multiply_shift of base/fixed_point.hpp; the
+/// unit of the scale is 1.
+std::int32_t round_row(std::int64_t sum, Scale16 row_scale, std::uint32_t x_mantissa, int unit);
 
-/// shift_saturate of base/fixed_point.hpp. // |value| < 2^62
-std::int32_t round_shift(std::int64_t value, int shift);
-
-/// normalized of base/fixed_point.hpp.
-Multiplier normalize(std::uint64_t value, int exponent);
+/// scale * by * 2^exponent, as normalized of base/fixed_point.hpp; the unit of the scale is 1.
+Multiplier multiply_scale(Scale16 scale, Multiplier by, int exponent);
 
 /// scale_norm_epsilon and norm_factor_of of kernels/norm_steps.hpp.
 std::uint64_t norm_epsilon(std::uint64_t epsilon, int sum_unit);

@@ -11,9 +11,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/isa_rounding.hpp"
 #include "kernels/matvec.hpp"
 #include "kernels/matvec_x86.hpp"
-#include "kernels/isa_rounding.hpp"
 
 // Numbers in registers stay there only where everything is one function.
 #define INLINE [[gnu::always_inline]] inline
@@ -72,11 +72,7 @@ INLINE void round_rows(std::int32_t* out, __m256i sums, const Scale16* row_scale
   alignas(32) std::int64_t values[kRows];
   _mm256_store_si256(reinterpret_cast<__m256i*>(values), sums);
   for (std::uint32_t r = 0; r < count; ++r) {
-    const std::uint32_t raised = row_scales[r].bits >> 11;
-    const std::uint32_t fraction = row_scales[r].bits & 0x7ffU;
-    const std::uint32_t mantissa = raised != 0 ? fraction | 0x800U : fraction;
-    const int exponent = raised != 0 ? static_cast<int>(raised) - 1 : 0;
-    out[r] = isa::round_row(values[r], mantissa * x_mantissa, -(unit + exponent));
+    out[r] = isa::round_row(values[r], row_scales[r], x_mantissa, unit);
   }
 }
 

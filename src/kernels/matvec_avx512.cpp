@@ -11,9 +11,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/isa_rounding.hpp"
 #include "kernels/matvec.hpp"
 #include "kernels/matvec_x86.hpp"
-#include "kernels/isa_rounding.hpp"
 
 // Numbers in registers stay there only where everything is one function.
 #define INLINE [[gnu::always_inline]] inline
@@ -83,14 +83,9 @@ INLINE void round_rows(std::int32_t* out, __m512i sums, const Scale16* row_scale
   const __m512i shift = _mm512_sub_epi64(_mm512_set1_epi64(1 - 33 - unit), above);
   if (_mm512_mask_cmplt_epi64_mask(mask, shift, _mm512_setzero_si512()) != 0) {
     alignas(64) std::int64_t values[kRows];
-    alignas(64) std::uint64_t mantissas[kRows];
-    alignas(64) std::int64_t shifts[kRows];
     _mm512_store_si512(values, sums);
-    _mm512_store_si512(mantissas, mantissa);
-    _mm512_store_si512(shifts, shift);
     for (std::uint32_t r = 0; r < kRows && (mask >> r) != 0; ++r) {
-      out[r] = isa::round_row(values[r], static_cast<std::uint32_t>(mantissas[r]),
-                              static_cast<int>(shifts[r]) + 33);
+      out[r] = isa::round_row(values[r], row_scales[r], x_mantissa, unit);
     }
     return;
   }

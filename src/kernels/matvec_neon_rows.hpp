@@ -94,11 +94,7 @@ INLINE void round_rows(std::int32_t* out, const Sums& sums, const Scale16* row_s
   vst1q_s64(values, sums.low);
   vst1q_s64(values + 2, sums.high);
   for (std::uint32_t r = 0; r < count; ++r) {
-    const std::uint32_t raised = row_scales[r].bits >> 11;
-    const std::uint32_t fraction = row_scales[r].bits & 0x7ffU;
-    const std::uint32_t mantissa = raised != 0 ? fraction | 0x800U : fraction;
-    const int exponent = raised != 0 ? static_cast<int>(raised) - 1 : 0;
-    out[r] = isa::round_row(values[r], mantissa * x_mantissa, -(unit + exponent));
+    out[r] = isa::round_row(values[r], row_scales[r], x_mantissa, unit);
   }
 }
 

@@ -383,8 +383,7 @@ struct Int4Loop {
   }
 };
 
-/// These runs in blocks of `B` bytes: lanes j and j + B share
-/// byte j.
+/// These runs in blocks of `B` bytes: lanes j and j + B share byte j.
 template <std::uint32_t W, std::uint32_t B = 4 * W>
 struct Int4 : Int4Loop<W> {
   using Int4Loop<W>::kHead;
