@@ -26,6 +26,7 @@ set(MOTE_SOURCES
     model/tokenizer.cpp
     model/tokenizer_encode.cpp
     model/transformer.cpp
+    model/transformer_heads.cpp
     model/transformer_layer.cpp
     model/utf8_stream.cpp
     cluster/all_gather.cpp
