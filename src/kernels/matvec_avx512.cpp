@@ -24,16 +24,17 @@ namespace {
 
 constexpr std::uint32_t kRows = 8;
 constexpr std::uint32_t kChunk = 64;  // lanes of int8 a step; int4 has twice as many
-constexpr std::size_t kAhead = 8192;  // bytes; of 4096 to 16384 the best by measurement
+constexpr std::size_t kAhead = 2048;  // bytes; of 1024 to 8192 the best by measurement
 
 __mmask64 mask_of(std::uint32_t bytes) {
   return ~std::uint64_t{0} >> (64 - bytes);
 }
 
-/// Asks for the weights that come some rows later, in the order in which they lie: the rows of a
-/// pass are too short for the machine to see where they lead.
-INLINE void fetch_ahead(const std::uint8_t* weights, std::size_t at) {
-  const auto address = reinterpret_cast<std::uintptr_t>(weights) + at + kAhead;
+/// Asks for weights of the pass after the one at `weights`, of `pass` bytes, in the order in which
+/// they lie: its rows are too short for the machine to see where they lead, and all are read from
+/// its first step on. `at` bytes of this pass are done.
+INLINE void fetch_ahead(const std::uint8_t* weights, std::size_t at, std::size_t pass) {
+  const auto address = reinterpret_cast<std::uintptr_t>(weights) + at + pass + kAhead;
   for (std::uint32_t i = 0; i < kRows; ++i) {
     _mm_prefetch(reinterpret_cast<const char*>(address + i * kChunk), _MM_HINT_T0);
   }
@@ -272,7 +273,7 @@ void matvec_int8(std::int32_t* out, const MatrixView& m, const ActivationView& x
     __m512i dots[kRows];
     std::uint32_t lane = 0;
     for (; lane + kChunk <= m.columns; lane += kChunk) {
-      fetch_ahead(rows.at[0], kRows * lane);
+      fetch_ahead(rows.at[0], kRows * lane, kRows * m.columns);
       const Step<B> step = load_step<B>(x, lane, kChunk);
       multiply_step(dots, rows, lane, ~__mmask64{0}, step);
       sums.add(dots, step);
@@ -350,7 +351,7 @@ INLINE __m512i spread_scales_int4(const std::uint32_t* scales, std::uint32_t cou
 template <std::uint32_t B>
 INLINE void add_int4(__m512i (&sums)[kRows], const std::uint8_t* const (&rows)[kRows],
                      const std::uint8_t* const (&factors)[kRows], const ActivationView& v,
-                     std::uint32_t lane, std::uint32_t lanes) {
+                     std::uint32_t lane, std::uint32_t lanes, std::size_t pass) {
   const __mmask64 mask = ~std::uint64_t{0} >> (64 - lanes / 2);
   const __m512i nibble = _mm512_set1_epi8(15);
   const Halves<B> x = split_halves<B>(v.values + lane, lanes);
@@ -360,7 +361,7 @@ INLINE void add_int4(__m512i (&sums)[kRows], const std::uint8_t* const (&rows)[k
   const __m512i eights =
       _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), eight, x.low), eight, x.high);
   const __m512i start = _mm512_sub_epi32(_mm512_setzero_si512(), eights);
-  fetch_ahead(rows[0], kRows * (lane / 2));
+  fetch_ahead(rows[0], kRows * (lane / 2), pass);
   for (std::uint32_t r = 0; r < kRows; ++r) {
     const __m512i w = lanes == 2 * kChunk ? _mm512_loadu_si512(rows[r] + lane / 2)
                                           : _mm512_maskz_loadu_epi8(mask, rows[r] + lane / 2);
@@ -376,6 +377,7 @@ template <std::uint32_t B>
 void matvec_int4(std::int32_t* out, const MatrixView& m, const ActivationView& x, int unit) {
   constexpr std::uint32_t kStep = 2 * kChunk;
   const std::size_t blocks = m.columns / B;
+  const std::size_t pass = kRows * std::size_t{m.columns / 2};
   for (std::uint32_t first = 0; first < m.rows; first += kRows) {
     const std::uint32_t count = m.rows - first < kRows ? m.rows - first : kRows;
     const std::uint8_t* rows[kRows];
@@ -389,9 +391,9 @@ void matvec_int4(std::int32_t* out, const MatrixView& m, const ActivationView& x
     for (__m512i& sum : sums) sum = _mm512_setzero_si512();
     std::uint32_t lane = 0;
     for (; lane + kStep <= m.columns; lane += kStep) {
-      add_int4<B>(sums, rows, factors, x, lane, kStep);
+      add_int4<B>(sums, rows, factors, x, lane, kStep, pass);
     }
-    if (lane < m.columns) add_int4<B>(sums, rows, factors, x, lane, m.columns - lane);
+    if (lane < m.columns) add_int4<B>(sums, rows, factors, x, lane, m.columns - lane, pass);
     round_rows(out + first, add_up(sums), m.row_scales + first,
                static_cast<__mmask8>(0xffU >> (8 - count)), x.factor.mantissa, unit);
   }
