@@ -6,8 +6,12 @@ namespace {
 
 /// Looks before a thread goes to sleep: some microseconds, which phases of small models last.
 constexpr int kLooks = 2000;
+/// Looks between which others may run: where two threads have one processor, the one that is waited
+/// for.
+constexpr int kLooksAtOnce = 64;
 
-void pause_briefly() {
+void wait_briefly(int look) {
+  if (look % kLooksAtOnce == kLooksAtOnce - 1) return std::this_thread::yield();
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #endif
@@ -25,7 +29,7 @@ void Barrier::wait() {
   }
   for (int i = 0; i < kLooks; ++i) {
     if (round_.load(std::memory_order_acquire) != round) return;
-    pause_briefly();
+    wait_briefly(i);
   }
   while (round_.load(std::memory_order_acquire) == round) round_.wait(round);
 }
