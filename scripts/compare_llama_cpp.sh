@@ -13,8 +13,8 @@
 # time, of 8 runs less the start, where others use the machine; it says nothing about threads.
 #
 # Each row is a test: tg, 128 tokens generated; pp, a prompt of 128 tokens. The ratio is the median
-# of the ratios of neighbouring runs. The last rows compare mote's own reading of weights with what
-# one thread reads from the same memory, and two threads with one.
+# of the ratios of neighbouring runs. The last rows compare two threads with one, and decoding with
+# what as many threads read from the same memory.
 set -euo pipefail
 cd_from=$PWD
 cd "$(dirname "$0")/.."
@@ -186,10 +186,14 @@ for name in 15M 42M 110M; do
     "mote_rate $dir/$name-int8.mote tg 2"
 done
 
-# What one thread reads of the image's bytes where they lie, as tokens a second.
+# read_rate THREADS: what threads read of an image's bytes where they lie, as tokens a second; by
+# turns with decoding, whose rate `read_tokens` gives afterwards.
 read_rate() {
-  field read_tokens_per_second \
-    "$("$mote" bench -m "$dir/110M-int8.mote" -p 0 -n 16 -r 1 --read-bandwidth -o json)"
+  "$mote" bench -m "$dir/110M-int8.mote" -p 0 -n 32 -r 10 --read-bandwidth --threads "$1" \
+    -o json >"$dir/read.json"
+  field read_tokens_per_second "$(<"$dir/read.json")"
 }
-row "110M tg, int8 to plain reading of its weights" 0.9 read_rate \
-  "mote_rate $dir/110M-int8.mote tg 1"
+read_tokens() { field tokens_per_second "$(<"$dir/read.json")"; }
+row "110M tg, int8 to plain reading of its weights" 0.9 "read_rate 1" read_tokens
+row "110M, two threads to two threads' plain reading" - "read_rate 2" read_tokens
+row "110M, plain reading of two threads to one's" - "read_rate 1" "read_rate 2"

@@ -15,6 +15,7 @@
 #include "kernels/kernel_choice.hpp"
 #include "run/engine.hpp"
 #include "run/image_summary.hpp"
+#include "run/read_bandwidth.hpp"
 #include "support/error.hpp"
 #include "synthetic/signature.hpp"
 
@@ -44,30 +45,12 @@ struct BenchRow {
   bool is_generation = false;
   double tokens_per_second = 0;
   double deviation = 0;
-  double read_bytes_per_second = 0;  // 0: not measured
+  double read_bytes_per_second = 0;  // by as many threads; 0: not measured
 
   double gigabytes_per_second() const {
     return tokens_per_second * static_cast<double>(summary.bytes_per_token) * 1e-9;
   }
 };
-
-/// Bytes per second at which one thread reads all of `bytes` and does little else, the best of
-/// some times.
-double measure_reading(std::span<const std::uint8_t> bytes) {
-  const std::size_t words = bytes.size() / sizeof(std::uint64_t);
-  // Images are aligned.
-  const auto* word = reinterpret_cast<const std::uint64_t*>(bytes.data());
-  double best = 0;
-  for (int run = 0; run < 5; ++run) {
-    const auto begin = std::chrono::steady_clock::now();
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < words; ++i) sum += word[i];
-    asm volatile("" : : "r"(sum));
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-    best = std::max(best, static_cast<double>(bytes.size()) / seconds.count());
-  }
-  return best;
-}
 
 /// Tokens per second of running `count` tokens, `step` at a time, from an empty context.
 double time_tokens(Engine& engine, std::uint32_t count, std::uint32_t step) {
@@ -85,19 +68,26 @@ double time_tokens(Engine& engine, std::uint32_t count, std::uint32_t step) {
   return count / seconds.count();
 }
 
+/// Runs, each behind one reading of the image where that is asked for: other users of the memory
+/// then slow both.
 void measure(BenchRow& row, Engine& engine, std::uint32_t count, std::uint32_t step,
-             std::uint32_t repetitions) {
+             const BenchOptions& options) {
   time_tokens(engine, std::min<std::uint32_t>(count, 32), step);  // warm-up
   double sum = 0;
   double sum_of_squares = 0;
-  for (std::uint32_t i = 0; i < repetitions; ++i) {
+  double read_sum = 0;
+  for (std::uint32_t i = 0; i < options.repetitions; ++i) {
+    if (options.read_bandwidth) {
+      read_sum += measure_reading(engine.transformer().team(), engine.image().bytes());
+    }
     const double rate = time_tokens(engine, count, step);
     sum += rate;
     sum_of_squares += rate * rate;
   }
-  row.tokens_per_second = sum / repetitions;
+  row.read_bytes_per_second = read_sum / options.repetitions;
+  row.tokens_per_second = sum / options.repetitions;
   const double variance =
-      sum_of_squares / repetitions - row.tokens_per_second * row.tokens_per_second;
+      sum_of_squares / options.repetitions - row.tokens_per_second * row.tokens_per_second;
   row.deviation = std::sqrt(std::max(variance, 0.0));
 }
 
@@ -121,10 +111,7 @@ std::vector<BenchRow> bench_model(const std::string& path, const BenchOptions& o
     count = std::min(count, context);
     row.is_generation = is_generation;
     row.test = fmt::format("{}{}", is_generation ? "tg" : "pp", count);
-    measure(row, engine, count, is_generation ? 1 : options.batch, options.repetitions);
-    if (is_generation && options.read_bandwidth) {
-      row.read_bytes_per_second = measure_reading(engine.image().bytes());
-    }
+    measure(row, engine, count, is_generation ? 1 : options.batch, options);
     rows.push_back(row);
   }
   return rows;
@@ -211,7 +198,7 @@ void add_bench_command(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::IsMember({"md", "json"}));
   command->add_flag("--read-bandwidth", options->read_bandwidth,
-                    "Also measure how fast one thread reads the image and does nothing else");
+                    "Also measure how fast the threads read the image and do nothing else");
   add_isa_option(*command);
   add_threads_option(*command, options->threads);
   command->add_flag("--signature", options->signature,

@@ -38,6 +38,8 @@ class ParallelTransformer {
   const RunConfig& run_config() const { return chip(0).run_config(); }
 
   std::uint32_t threads() const { return team_.size(); }
+  /// The threads, for what else they are to do between calls.
+  ThreadTeam& team() { return team_; }
   /// Of all threads' arenas.
   std::size_t arena_bytes() const { return arena_bytes_; }
 
