@@ -84,6 +84,7 @@ set(MOTE_KERNELS_rv32 kernels/matvec_rv32.cpp)
 # Of computers: all that one may turn out to have. Which of them run is chosen at start, by the host
 # (host/kernels/), so that these sets have no file that defines the functions themselves.
 set(MOTE_KERNELS_x86
+    attention/attend_avx2.cpp
     attention/attend_avx512.cpp
     kernels/activation_avx512.cpp
     kernels/exp2_x86.cpp

@@ -33,6 +33,8 @@ constexpr KernelSet avx2_set() {
   set.name = "avx2";
   set.runs_here = has_avx2;
   set.matvec = avx2::matvec_s8_s32;
+  set.attend = avx2::attend_segments;
+  set.attend_two = avx2::attend_two;
   return set;
 }
 

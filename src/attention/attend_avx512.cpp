@@ -10,24 +10,13 @@
 #include "attention/attend_avx512_scores.hpp"
 #include "attention/attend_avx512_values.hpp"
 #include "attention/attend_x86.hpp"
-#include "kernels/exp2.hpp"
-#include "kernels/isa_rounding.hpp"
+#include "attention/attend_x86_head.hpp"
 
 namespace mote::avx512 {
 namespace {
 
-/// What turns a dot product times its key's scale into a score in Q16.
-Multiplier score_factor(const Scale16& scale, const Multiplier& score_scale) {
-  return isa::multiply_scale(scale, score_scale, kScoreFractionBits - 2 * kScaleFractionBits);
-}
-
-/// One head of several, and where its numbers are kept.
-struct Head {
-  WideVector* out;
-  std::span<const KvSegment> segments;
-  std::span<const QuantizedVector> queries;
-  std::uint32_t* numbers;
-};
+using x86::Head;
+using x86::score_factor;
 
 // Functions of their own: all steps of all heads in one would take compilers minutes.
 

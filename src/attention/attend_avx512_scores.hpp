@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "attention/attend.hpp"
+#include "attention/attend_x86_head.hpp"
 #include "kernels/exp2_avx512.hpp"
 
 // Numbers in registers stay there only where everything is one function.
@@ -18,14 +18,14 @@
 namespace mote::avx512 {
 namespace {
 
-constexpr std::uint32_t kStep = 16;  // positions whose numbers fill a vector
-constexpr std::uint32_t kQuad = 4;   // positions that one vpdpbusd adds up
-constexpr std::size_t kBytes = 64;   // of a vector
-constexpr int kContributionBits = 20;
+constexpr std::uint32_t kStep = 16;        // positions whose numbers fill a vector
+constexpr std::uint32_t kQuad = 4;         // positions that one vpdpbusd adds up
+constexpr std::size_t kBytes = 64;         // of a vector
 constexpr int kDigits = 3;                 // bytes of a contribution
-constexpr int kProductDrop = 5;            // bits of a weight times a mantissa that do not fit 32
 constexpr std::uint32_t kWeightStep = 64;  // positions whose weights are found at once
-constexpr std::uint32_t kOwnPositions = 4096;  // whose numbers need no memory of the caller
+using x86::kContributionBits;
+using x86::kOwnPositions;
+using x86::kProductDrop;
 
 /// Head sizes with code of their own; all others up to 64 lanes, and longer ones.
 constexpr std::size_t kOneVector = 64;

@@ -13,9 +13,7 @@
 namespace mote::avx512 {
 namespace {
 
-/// A product without its lowest bits may be 0 where the product is not. Its width is then at most
-/// this, and that of all positions certain only if it is larger.
-constexpr int kWidestOfDropped = kProductDrop + 30;
+using x86::kWidestOfDropped;
 
 /// Contributions of sixteen positions, whose shifts are counted from `base`: of each four positions
 /// their lowest bytes side by side, then the next ones.

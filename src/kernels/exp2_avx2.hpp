@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// exp2_negative with AVX2, of eight exponents at once.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "kernels/exp2.hpp"
+
+namespace mote::avx2 {
+
+// Inline by force: no copy of these may be kept for other machines.
+
+/// Numbers of kPowersOfTwo and those that follow them.
+struct PowerPairs {
+  __m256i power;
+  __m256i next;
+};
+
+/// Those at eight places. Each pair is one load of 64 bits: gathers are slow on many processors.
+[[gnu::always_inline]] inline PowerPairs look_up_powers(__m256i index) {
+  alignas(32) std::uint32_t at[8];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(at), index);
+  const auto pair = [&](int i) __attribute__((always_inline)) {
+    return reinterpret_cast<const __m128i*>(&kPowersOfTwo[0] + at[i]);
+  };
+  const auto two = [&](int i, int j) __attribute__((always_inline)) {
+    return _mm_unpacklo_epi64(_mm_loadl_epi64(pair(i)), _mm_loadl_epi64(pair(j)));
+  };
+  const __m256 low = _mm256_castsi256_ps(_mm256_set_m128i(two(4, 5), two(0, 1)));
+  const __m256 high = _mm256_castsi256_ps(_mm256_set_m128i(two(6, 7), two(2, 3)));
+  return {_mm256_castps_si256(_mm256_shuffle_ps(low, high, 0x88)),
+          _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xdd))};
+}
+
+/// exp2_negative, Q30, of exponents in Q16.
+[[gnu::always_inline]] inline __m256i exp2_negative(__m256i below) {
+  const __m256i byte = _mm256_set1_epi32(0xff);
+  const PowerPairs pairs = look_up_powers(_mm256_and_si256(_mm256_srli_epi32(below, 8), byte));
+  const __m256i step = _mm256_sub_epi32(pairs.power, pairs.next);
+  const __m256i product = _mm256_mullo_epi32(step, _mm256_and_si256(below, byte));
+  const __m256i fall = _mm256_srli_epi32(_mm256_add_epi32(product, _mm256_set1_epi32(128)), 8);
+  const __m256i whole = _mm256_srli_epi32(below, 16);
+  const __m256i twice = _mm256_slli_epi32(_mm256_sub_epi32(pairs.power, fall), 1);
+  const __m256i power =
+      _mm256_srli_epi32(_mm256_add_epi32(_mm256_srlv_epi32(twice, whole), _mm256_set1_epi32(1)), 1);
+  return _mm256_and_si256(power, _mm256_cmpgt_epi32(_mm256_set1_epi32(31), whole));
+}
+
+}  // namespace mote::avx2
