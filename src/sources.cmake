@@ -86,6 +86,7 @@ set(MOTE_KERNELS_rv32 kernels/matvec_rv32.cpp)
 set(MOTE_KERNELS_x86
     attention/attend_avx2.cpp
     attention/attend_avx512.cpp
+    kernels/activation_avx2.cpp
     kernels/activation_avx512.cpp
     kernels/exp2_x86.cpp
     kernels/heads_avx512.cpp

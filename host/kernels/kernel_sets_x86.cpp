@@ -35,6 +35,7 @@ constexpr KernelSet avx2_set() {
   set.matvec = avx2::matvec_s8_s32;
   set.attend = avx2::attend_segments;
   set.attend_two = avx2::attend_two;
+  set.swiglu = avx2::swiglu_lanes;
   return set;
 }
 

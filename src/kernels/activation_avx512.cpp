@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/activation_x86.hpp"
+#include "kernels/activation_x86_divide.hpp"
 #include "kernels/exp2.hpp"
 #include "kernels/exp2_avx512.hpp"
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::size_t kLanes = 16;  // of a vector
 constexpr std::size_t kGroup = 64;  // lanes whose powers are found at once
+using Words = std::uint32_t __attribute__((vector_size(64)));
 
 INLINE __m512i set(int value) {
   return _mm512_set1_epi32(value);
@@ -32,34 +34,11 @@ INLINE __m512i exponent_of(__m512i x) {
   return _mm512_mask_mov_epi32(_mm512_srli_epi64(even, 16), 0xaaaa, _mm512_slli_epi64(odd, 16));
 }
 
-/// round(2^32 / divisor), half up, for 2^16 to 2^17. Two steps of Newton's method lead from a line
-/// that is 6 % away to the result or one less, and the remainder says to which.
-INLINE __m512i divide(__m512i divisor) {
-  // 2^31 / divisor; the line is 0.959 - (d - 1) / 2.
-  const __m512i line =
-      _mm512_sub_epi32(set(959 * (1 << 15) / 1000 + (1 << 14)), _mm512_srli_epi32(divisor, 2));
-  const __m512i one = set(INT32_MIN);  // 2^31, modulo 2^32
-  const __m512i far = _mm512_sub_epi32(one, _mm512_mullo_epi32(line, divisor));
-  const __m512i step = _mm512_mullo_epi32(line, _mm512_srai_epi32(far, 16));
-  const __m512i low = _mm512_add_epi32(line, _mm512_srai_epi32(step, 15));
-  // A step always ends too low: half of the most makes it too low or too high.
-  const __m512i close = _mm512_add_epi32(low, _mm512_srli_epi32(low, 9));
-  // Two bits more.
-  const __m512i near = _mm512_sub_epi32(one, _mm512_mullo_epi32(close, divisor));
-  const __m512i last = _mm512_mullo_epi32(close, _mm512_srai_epi32(near, 8));
-  const __m512i inverse =
-      _mm512_add_epi32(_mm512_slli_epi32(close, 2), _mm512_srai_epi32(last, 21));
-  const __m512i quotient = _mm512_srli_epi32(_mm512_add_epi32(inverse, set(1)), 1);
-  // 2^32 + divisor / 2 - quotient * divisor, modulo 2^32; of the result it is 0 to divisor - 1.
-  const __m512i rest =
-      _mm512_sub_epi32(_mm512_srli_epi32(divisor, 1), _mm512_mullo_epi32(quotient, divisor));
-  return _mm512_mask_add_epi32(quotient, _mm512_cmpge_epi32_mask(rest, divisor), quotient, set(1));
-}
-
 /// sigmoid_q16, of x and 2^-(|x| log2(e)) in Q30.
 INLINE __m512i sigmoid(__m512i x, __m512i power) {
   const __m512i q16 = _mm512_srli_epi32(_mm512_add_epi32(power, set(1 << 13)), 14);
-  const __m512i positive = divide(_mm512_add_epi32(q16, set(1 << 16)));
+  const Words divisor = reinterpret_cast<Words>(_mm512_add_epi32(q16, set(1 << 16)));
+  const __m512i positive = reinterpret_cast<__m512i>(x86::divide(divisor));
   return _mm512_mask_sub_epi32(positive, _mm512_movepi32_mask(x), set(1 << 16), positive);
 }
 

@@ -7,6 +7,11 @@
 
 #include "kernels/activation.hpp"
 
+namespace mote::avx2 {
+void swiglu_lanes(std::int64_t* out, const std::int32_t* gate, const std::int32_t* up,
+                  std::size_t count);
+}  // namespace mote::avx2
+
 namespace mote::avx512 {
 /// Needs AVX512F and DQ.
 void swiglu_lanes(std::int64_t* out, const std::int32_t* gate, const std::int32_t* up,

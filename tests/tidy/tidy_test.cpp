@@ -30,6 +30,7 @@ const std::vector<Partner> kPartnerExceptions = {
     {"attention/weigh_portable.cpp", "attention/attend_test.cpp", "both forms, one suite"},
     {"attention/attend_avx2.cpp", "attention/attend_arch_test.cpp", "all sets, one suite"},
     {"attention/attend_avx512.cpp", "attention/attend_arch_test.cpp", "all sets, one suite"},
+    {"kernels/activation_avx2.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
     {"kernels/activation_avx512.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
     {"kernels/exp2_x86.cpp", "kernels/lanes_arch_test.cpp", "read by kernels alone"},
     {"kernels/heads_avx512.cpp", "kernels/heads_test.cpp", "all sets, one suite"},
