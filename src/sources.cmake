@@ -92,6 +92,7 @@ set(MOTE_KERNELS_x86
     kernels/heads_avx512.cpp
     kernels/matvec_avx2.cpp
     kernels/matvec_avx512.cpp
+    kernels/quantize_avx2.cpp
     kernels/quantize_avx512.cpp
     kernels/rms_norm_avx512.cpp
     kernels/search_avx512.cpp)

@@ -35,6 +35,8 @@ constexpr KernelSet avx2_set() {
   set.matvec = avx2::matvec_s8_s32;
   set.attend = avx2::attend_segments;
   set.attend_two = avx2::attend_two;
+  set.quantize = avx2::quantize_block_s64_s8;
+  set.quantize_narrow = avx2::quantize_block_s32_s8;
   set.swiglu = avx2::swiglu_lanes;
   return set;
 }

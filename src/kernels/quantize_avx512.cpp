@@ -50,13 +50,12 @@ void round_block(std::int8_t* out, const std::int64_t* in, std::size_t count,
   }
 }
 
-/// Of lanes that need not be dropped. The ratio is so raised that the upper half of a product is
-/// all that matters.
+/// Of lanes that need not be dropped.
 void round_block(std::int8_t* out, const std::int32_t* in, std::size_t count,
                  const BlockRounding& rounding) {
-  const int lift = __builtin_clz(rounding.ratio) - 1;
-  const __m512i ratio = _mm512_set1_epi32(static_cast<int>(rounding.ratio << lift));
-  const __m128i shift = _mm_cvtsi32_si128(rounding.shift + lift - 33);
+  const x86::HalvesRounding halves = x86::halves_of(rounding);
+  const __m512i ratio = _mm512_set1_epi32(halves.ratio);
+  const __m128i shift = _mm_cvtsi32_si128(halves.shift);
   for (std::size_t i = 0; i < count; i += kNarrow) {
     const __mmask16 mask = narrow_mask(count - i);
     const __m512i lanes = _mm512_maskz_loadu_epi32(mask, in + i);
@@ -66,10 +65,6 @@ void round_block(std::int8_t* out, const std::int32_t* in, std::size_t count,
     const __m512i rounded = _mm512_srai_epi32(_mm512_add_epi32(high, _mm512_set1_epi32(1)), 1);
     _mm512_mask_cvtepi32_storeu_epi8(out + i, mask, rounded);
   }
-}
-
-bool is_rounded_in_halves(const BlockRounding& rounding) {
-  return rounding.drop == 0 && rounding.shift + __builtin_clz(rounding.ratio) - 1 >= 33;
 }
 
 }  // namespace
@@ -87,7 +82,8 @@ Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in
 Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit) {
   const std::uint64_t largest = largest_magnitude(in.data(), in.size());
   BlockRounding rounding;
-  if (largest == 0 || !find_rounding(rounding, largest, unit) || !is_rounded_in_halves(rounding)) {
+  if (largest == 0 || !find_rounding(rounding, largest, unit) || rounding.drop != 0 ||
+      !x86::is_rounded_in_halves(rounding)) {
     return ref::quantize_block_s32_s8(out, in, unit);
   }
   round_block(out, in.data(), in.size(), rounding);
