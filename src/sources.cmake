@@ -89,6 +89,7 @@ set(MOTE_KERNELS_x86
     kernels/activation_avx2.cpp
     kernels/activation_avx512.cpp
     kernels/exp2_x86.cpp
+    kernels/heads_avx2.cpp
     kernels/heads_avx512.cpp
     kernels/matvec_avx2.cpp
     kernels/matvec_avx512.cpp

@@ -37,6 +37,8 @@ constexpr KernelSet avx2_set() {
   set.attend_two = avx2::attend_two;
   set.quantize = avx2::quantize_block_s64_s8;
   set.quantize_narrow = avx2::quantize_block_s32_s8;
+  set.quantize_transformed = avx2::quantize_transformed_s32_s8;
+  set.rotate_heads = avx2::rotate_heads;
   set.swiglu = avx2::swiglu_lanes;
   return set;
 }

@@ -33,6 +33,7 @@ const std::vector<Partner> kPartnerExceptions = {
     {"kernels/activation_avx2.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
     {"kernels/activation_avx512.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
     {"kernels/exp2_x86.cpp", "kernels/lanes_arch_test.cpp", "read by kernels alone"},
+    {"kernels/heads_avx2.cpp", "kernels/heads_test.cpp", "all sets, one suite"},
     {"kernels/heads_avx512.cpp", "kernels/heads_test.cpp", "all sets, one suite"},
     {"kernels/matvec_avx2.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
     {"kernels/matvec_avx512.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
