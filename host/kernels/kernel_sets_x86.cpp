@@ -39,6 +39,8 @@ constexpr KernelSet avx2_set() {
   set.quantize_narrow = avx2::quantize_block_s32_s8;
   set.quantize_transformed = avx2::quantize_transformed_s32_s8;
   set.rotate_heads = avx2::rotate_heads;
+  set.norm_factor = avx2::norm_factor;
+  set.add_residual = avx2::add_residual;
   set.swiglu = avx2::swiglu_lanes;
   return set;
 }

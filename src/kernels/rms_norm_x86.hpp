@@ -5,6 +5,12 @@
 
 #include "kernels/rms_norm.hpp"
 
+namespace mote::avx2 {
+Multiplier norm_factor(const std::int8_t* values, std::span<const std::uint32_t> scales, int unit,
+                       std::uint32_t block, std::uint32_t dim, std::uint64_t epsilon);
+void add_residual(std::span<std::int32_t> residual, const std::int32_t* delta);
+}  // namespace mote::avx2
+
 namespace mote::avx512 {
 Multiplier norm_factor(const std::int8_t* values, std::span<const std::uint32_t> scales, int unit,
                        std::uint32_t block, std::uint32_t dim, std::uint64_t epsilon);
