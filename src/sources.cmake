@@ -97,6 +97,7 @@ set(MOTE_KERNELS_x86
     kernels/quantize_avx512.cpp
     kernels/rms_norm_avx2.cpp
     kernels/rms_norm_avx512.cpp
+    kernels/search_avx2.cpp
     kernels/search_avx512.cpp)
 set(MOTE_KERNELS_aarch64 kernels/matvec_dotprod.cpp kernels/matvec_neon.cpp)
 

@@ -27,23 +27,19 @@ bool has_avx512() {
          __builtin_cpu_supports("bmi2");  // LZCNT came with BMI, or before it
 }
 
-/// The reference, but for the product.
-constexpr KernelSet avx2_set() {
-  KernelSet set = reference_kernels();
-  set.name = "avx2";
-  set.runs_here = has_avx2;
-  set.matvec = avx2::matvec_s8_s32;
-  set.attend = avx2::attend_segments;
-  set.attend_two = avx2::attend_two;
-  set.quantize = avx2::quantize_block_s64_s8;
-  set.quantize_narrow = avx2::quantize_block_s32_s8;
-  set.quantize_transformed = avx2::quantize_transformed_s32_s8;
-  set.rotate_heads = avx2::rotate_heads;
-  set.norm_factor = avx2::norm_factor;
-  set.add_residual = avx2::add_residual;
-  set.swiglu = avx2::swiglu_lanes;
-  return set;
-}
+constexpr KernelSet kAvx2 = {"avx2",
+                             has_avx2,
+                             avx2::matvec_s8_s32,
+                             avx2::attend_segments,
+                             avx2::attend_two,
+                             avx2::quantize_block_s64_s8,
+                             avx2::quantize_block_s32_s8,
+                             avx2::quantize_transformed_s32_s8,
+                             avx2::rotate_heads,
+                             avx2::swiglu_lanes,
+                             avx2::norm_factor,
+                             avx2::add_residual,
+                             avx2::find_above};
 
 constexpr KernelSet kAvx512 = {"avx512",
                                has_avx512,
@@ -61,7 +57,7 @@ constexpr KernelSet kAvx512 = {"avx512",
 
 }  // namespace
 
-constinit const KernelSet kKernelSets[] = {reference_kernels(), avx2_set(), kAvx512};
+constinit const KernelSet kKernelSets[] = {reference_kernels(), kAvx2, kAvx512};
 const std::size_t kKernelSetCount = std::size(kKernelSets);
 
 }  // namespace mote::host

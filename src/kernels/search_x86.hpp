@@ -4,6 +4,11 @@
 
 #include "kernels/search.hpp"
 
+namespace mote::avx2 {
+std::size_t find_above(const std::int32_t* numbers, std::size_t first, std::size_t count,
+                       std::int32_t bound);
+}  // namespace mote::avx2
+
 namespace mote::avx512 {
 std::size_t find_above(const std::int32_t* numbers, std::size_t first, std::size_t count,
                        std::int32_t bound);

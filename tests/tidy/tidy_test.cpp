@@ -42,6 +42,7 @@ const std::vector<Partner> kPartnerExceptions = {
     {"kernels/quantize_avx512.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
     {"kernels/rms_norm_avx2.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
     {"kernels/rms_norm_avx512.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
+    {"kernels/search_avx2.cpp", "kernels/search_test.cpp", "all sets, one suite"},
     {"kernels/search_avx512.cpp", "kernels/search_test.cpp", "all sets, one suite"},
     {"kernels/isa_rounding.cpp", "kernels/arch_equals_ref_test.cpp", "called by kernels alone"},
     {"kernels/head_rows_portable.cpp", "kernels/head_rows_test.cpp", "both forms, one suite"},
