@@ -78,35 +78,62 @@ INLINE int largest_above(__m128i bits) {
   return largest_of(exponents_above(_mm256_cvtepu16_epi32(bits)));
 }
 
-/// False where some number does not fit; `out` is then not finished.
+/// Weighs all positions of a head. Returns the width of the largest product; 0 where it is not
+/// certain.
 template <bool kPadded>
-bool attend(const Head& head, Multiplier score_scale) {
-  const Largest largest = score_any<kPadded>(head, score_scale);
-  if (is_below_zero(largest.shifts)) return false;
+INLINE int weigh(const Head& head, const Largest& largest, Totals& totals) {
   const __m256i top = set(largest_of(largest.score));
   const int above = largest_above(largest.value_bits);
-  Totals totals;
   for_each_segment<kPadded>(
       head, [&](const KvSegment& segment, std::size_t, std::uint32_t* numbers) INLINE_LAMBDA {
         weigh_segment<kPadded>(numbers, totals, segment, top, set(above));
       });
   const int widest = largest_of(totals.widest);
-  if (widest == 0) return false;
+  if (widest == 0) return 0;
   const int width = above + 31 + kProductDrop - __builtin_clz(static_cast<unsigned>(widest));
-  if (width <= kWidestOfDropped) return false;
+  return width > kWidestOfDropped ? width : 0;
+}
+
+/// Adds the values of all positions. Returns shifts, below 0 where some number does not fit.
+template <bool kPadded>
+[[gnu::noinline]] __m256i add_all(const Head& head, int width) {
   __m256i shifts = _mm256_setzero_si256();
   const __m256i base = set(width - kContributionBits - kProductDrop);
-  const std::size_t head_size = head.out->values.size();
-  for_each_segment<kPadded>(
-      head, [&](const KvSegment& segment, std::size_t s, std::uint32_t* numbers) INLINE_LAMBDA {
-        shifts = _mm256_or_si256(shifts, make_digits<kPadded>(numbers, segment, base));
-        add_values<kPadded>(head.out->values.data(), numbers, segment, head_size, s == 0);
-      });
+  for_each_segment<kPadded>(head, [&](const KvSegment& segment, std::size_t s,
+                                      std::uint32_t* numbers) INLINE_LAMBDA {
+    shifts = _mm256_or_si256(shifts, make_digits<kPadded>(numbers, segment, base));
+    add_values<kPadded>(head.out->values.data(), numbers, segment, head.out->values.size(), s == 0);
+  });
+  return shifts;
+}
+
+/// Heads step by step together, since each step of one waits for the end of the one before. False
+/// where some number does not fit; `out` is then not finished.
+template <bool kPadded, std::size_t N>
+bool attend(const Head (&heads)[N], Multiplier score_scale) {
+  Largest largest[N];
+  __m256i shifts = _mm256_setzero_si256();
+  for (std::size_t i = 0; i < N; ++i) {
+    largest[i] = score_any<kPadded>(heads[i], score_scale);
+    shifts = _mm256_or_si256(shifts, largest[i].shifts);
+  }
   if (is_below_zero(shifts)) return false;
-  alignas(32) std::uint64_t sums[4];
-  _mm256_store_si256(reinterpret_cast<__m256i*>(sums), totals.sum);
-  head.out->unit = reciprocal(sums[0] + sums[1] + sums[2] + sums[3],
-                              width - kContributionBits - kScaleFractionBits);
+  Totals totals[N];
+  int width[N];
+  for (std::size_t i = 0; i < N; ++i) {
+    width[i] = weigh<kPadded>(heads[i], largest[i], totals[i]);
+    if (width[i] == 0) return false;
+  }
+  for (std::size_t i = 0; i < N; ++i) {
+    shifts = _mm256_or_si256(shifts, add_all<kPadded>(heads[i], width[i]));
+  }
+  if (is_below_zero(shifts)) return false;
+  for (std::size_t i = 0; i < N; ++i) {
+    alignas(32) std::uint64_t sums[4];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(sums), totals[i].sum);
+    heads[i].out->unit = reciprocal(sums[0] + sums[1] + sums[2] + sums[3],
+                                    width[i] - kContributionBits - kScaleFractionBits);
+  }
   return true;
 }
 
@@ -120,15 +147,15 @@ bool has_form(std::size_t head_size) {
 void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      std::span<const KvSegment> segments, std::span<const QuantizedVector> queries,
                      Multiplier score_scale) {
-  Head head = {&out, segments, queries, scratch.data()};
+  Head heads[] = {{&out, segments, queries, scratch.data()}};
   if (has_form(out.values.size())) {
     // There are at least as many words as positions.
     if (scratch.size() + segments.size() * kStep > kOwnPositions) {
-      if (attend<false>(head, score_scale)) return;
+      if (attend<false>(heads, score_scale)) return;
     } else {
       alignas(32) std::uint32_t own[kOwnPositions];
-      head.numbers = own;
-      if (attend<true>(head, score_scale)) return;
+      heads[0].numbers = own;
+      if (attend<true>(heads, score_scale)) return;
     }
   }
   ref::attend_segments(out, scratch, segments, queries, score_scale);
@@ -136,6 +163,14 @@ void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
 
 void attend_two(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
                 Multiplier score_scale) {
+  constexpr std::uint32_t kHalf = kOwnPositions / 2;
+  if (has_form(heads[0].out.values.size()) && heads[0].stored.count <= kHalf &&
+      heads[1].stored.count <= kHalf) {
+    alignas(32) std::uint32_t own[kOwnPositions];
+    const Head both[] = {{&heads[0].out, {&heads[0].stored, 1}, {&heads[0].query, 1}, own},
+                         {&heads[1].out, {&heads[1].stored, 1}, {&heads[1].query, 1}, own + kHalf}};
+    if (attend<true>(both, score_scale)) return;
+  }
   for (HeadAttention& head : heads) {
     avx2::attend_segments(head.out, scratch, std::span<const KvSegment>(&head.stored, 1),
                           std::span<const QuantizedVector>(&head.query, 1), score_scale);

@@ -95,8 +95,10 @@ INLINE __m256i exponents_above(__m256i bits) {
 }
 
 INLINE Scales decode(__m256i bits) {
-  const __m256i implied = _mm256_and_si256(_mm256_cmpgt_epi32(bits, set(0x7ff)), set(0x800));
-  return {_mm256_or_si256(_mm256_and_si256(bits, set(0x7ff)), implied), exponents_above(bits)};
+  const __m256i above = exponents_above(bits);
+  // Where there is an implied bit, it is the lowest of the exponent above 0.
+  const __m256i others = _mm256_slli_epi32(_mm256_sub_epi32(above, set(1)), 11);
+  return {_mm256_sub_epi32(bits, others), above};
 }
 
 /// Lanes of a query in 16 bits, in pieces of 16: the last one ends with the head, and its lanes

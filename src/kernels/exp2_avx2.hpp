@@ -18,12 +18,18 @@ struct PowerPairs {
   __m256i next;
 };
 
-/// Those at eight places. Each pair is one load of 64 bits: gathers are slow on many processors.
-[[gnu::always_inline]] inline PowerPairs look_up_powers(__m256i index) {
-  alignas(32) std::uint32_t at[8];
-  _mm256_store_si256(reinterpret_cast<__m256i*>(at), index);
+/// Those at the places that the second bytes of eight words say. Each pair is one load of 64 bits:
+/// gathers are slow on many processors.
+[[gnu::always_inline]] inline PowerPairs look_up_powers(__m256i words) {
+  const __m256i second = _mm256_broadcastsi128_si256(_mm_set1_epi32(0x0d090501));
+  const __m256i places = _mm256_shuffle_epi8(words, second);
+  const auto low_places =
+      static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm256_castsi256_si128(places)));
+  const auto high_places =
+      static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm256_extracti128_si256(places, 1)));
   const auto pair = [&](int i) __attribute__((always_inline)) {
-    return reinterpret_cast<const __m128i*>(&kPowersOfTwo[0] + at[i]);
+    const std::uint32_t place = (i < 4 ? low_places : high_places) >> (8 * (i % 4));
+    return reinterpret_cast<const __m128i*>(&kPowersOfTwo[0] + (place & 0xff));
   };
   const auto two = [&](int i, int j) __attribute__((always_inline)) {
     return _mm_unpacklo_epi64(_mm_loadl_epi64(pair(i)), _mm_loadl_epi64(pair(j)));
@@ -37,7 +43,7 @@ struct PowerPairs {
 /// exp2_negative, Q30, of exponents in Q16.
 [[gnu::always_inline]] inline __m256i exp2_negative(__m256i below) {
   const __m256i byte = _mm256_set1_epi32(0xff);
-  const PowerPairs pairs = look_up_powers(_mm256_and_si256(_mm256_srli_epi32(below, 8), byte));
+  const PowerPairs pairs = look_up_powers(below);
   const __m256i step = _mm256_sub_epi32(pairs.power, pairs.next);
   const __m256i product = _mm256_mullo_epi32(step, _mm256_and_si256(below, byte));
   const __m256i fall = _mm256_srli_epi32(_mm256_add_epi32(product, _mm256_set1_epi32(128)), 8);
