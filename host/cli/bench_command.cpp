@@ -26,6 +26,7 @@ struct BenchOptions {
   std::vector<std::string> models;
   std::uint32_t prompt_tokens = 128;
   std::uint32_t generated_tokens = 128;
+  std::uint32_t depth = 0;
   std::uint32_t repetitions = 5;
   std::uint32_t batch = 16;
   std::uint32_t threads = 1;
@@ -41,7 +42,7 @@ struct BenchRow {
   ImageSummary summary;
   std::uint64_t image_bytes = 0;
   std::uint32_t threads = 1;
-  std::string test;  // llama-bench's names: pp128, tg128
+  std::string test;  // llama-bench's names: pp128, tg128, tg128 @ d512
   bool is_generation = false;
   double tokens_per_second = 0;
   double deviation = 0;
@@ -52,15 +53,26 @@ struct BenchRow {
   }
 };
 
-/// Tokens per second of running `count` tokens, `step` at a time, from an empty context.
-double time_tokens(Engine& engine, std::uint32_t count, std::uint32_t step) {
-  std::vector<std::uint32_t> tokens(count);
-  for (std::uint32_t i = 0; i < count; ++i) tokens[i] = i * 7 % engine.image().config().vocab_size;
-  Sampler sampler;
+/// Leaves the first `depth` tokens in the context: goes back to them where that can be.
+void fill_context(Engine& engine, std::span<const std::uint32_t> depth) {
+  const auto position = static_cast<std::uint32_t>(depth.size());
+  const bool has_run = position != 0 && engine.transformer().position() >= position;
+  if (has_run && engine.transformer().rewind(position) == Status::ok) return;
   engine.transformer().reset();
+  if (position != 0) engine.decode(depth);
+}
+
+/// Tokens per second of running `count` tokens, `step` at a time, behind the first `depth`.
+double time_tokens(Engine& engine, std::uint32_t depth, std::uint32_t count, std::uint32_t step) {
+  std::vector<std::uint32_t> all(std::size_t{depth} + count);
+  std::uint32_t next = 0;
+  for (std::uint32_t& token : all) token = next++ * 7 % engine.image().config().vocab_size;
+  Sampler sampler;
+  fill_context(engine, std::span(all).first(depth));
+  const auto tokens = std::span(all).subspan(depth);
   const auto begin = std::chrono::steady_clock::now();
   for (std::uint32_t i = 0; i < count; i += step) {
-    engine.decode(std::span(tokens).subspan(i, std::min(step, count - i)));
+    engine.decode(tokens.subspan(i, std::min(step, count - i)));
     if (step == 1) engine.transformer().candidates(sampler);
   }
   if (step != 1) engine.transformer().candidates(sampler);
@@ -72,7 +84,7 @@ double time_tokens(Engine& engine, std::uint32_t count, std::uint32_t step) {
 /// then slow both.
 void measure(BenchRow& row, Engine& engine, std::uint32_t count, std::uint32_t step,
              const BenchOptions& options) {
-  time_tokens(engine, std::min<std::uint32_t>(count, 32), step);  // warm-up
+  time_tokens(engine, options.depth, std::min<std::uint32_t>(count, 32), step);  // warm-up
   double sum = 0;
   double sum_of_squares = 0;
   double read_sum = 0;
@@ -80,7 +92,7 @@ void measure(BenchRow& row, Engine& engine, std::uint32_t count, std::uint32_t s
     if (options.read_bandwidth) {
       read_sum += measure_reading(engine.transformer().team(), engine.image().bytes());
     }
-    const double rate = time_tokens(engine, count, step);
+    const double rate = time_tokens(engine, options.depth, count, step);
     sum += rate;
     sum_of_squares += rate * rate;
   }
@@ -104,13 +116,18 @@ std::vector<BenchRow> bench_model(const std::string& path, const BenchOptions& o
   row.threads = options.threads;
   row.image_bytes = engine.image().bytes().size();
   const std::uint32_t context = engine.image().config().context_length;
+  if (options.depth >= context) {
+    throw Error(fmt::format("{}: a depth of {} tokens leaves no room in a context of {}", path,
+                            options.depth, context));
+  }
   std::vector<BenchRow> rows;
   for (const bool is_generation : {false, true}) {
     std::uint32_t count = is_generation ? options.generated_tokens : options.prompt_tokens;
     if (count == 0) continue;
-    count = std::min(count, context);
+    count = std::min(count, context - options.depth);
     row.is_generation = is_generation;
     row.test = fmt::format("{}{}", is_generation ? "tg" : "pp", count);
+    if (options.depth != 0) row.test += fmt::format(" @ d{}", options.depth);
     measure(row, engine, count, is_generation ? 1 : options.batch, options);
     rows.push_back(row);
   }
@@ -187,6 +204,10 @@ void add_bench_command(CLI::App& app) {
   command
       ->add_option("-n,--n-gen", options->generated_tokens,
                    "Tokens of the generation test; 0: none")
+      ->capture_default_str();
+  command
+      ->add_option("-d,--n-depth", options->depth,
+                   "Tokens that the context has before the tests; their time does not count")
       ->capture_default_str();
   command->add_option("-r,--repetitions", options->repetitions, "Runs that the mean is taken of")
       ->capture_default_str()

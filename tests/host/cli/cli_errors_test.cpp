@@ -102,6 +102,12 @@ TEST_F(CliErrors, an_image_that_is_not_there) {
   }
 }
 
+TEST_F(CliErrors, a_bench_behind_the_whole_context) {
+  const std::string model = image();
+  EXPECT_EQ(complaint({"bench", "-m", model, "-d", "24"}),
+            "mote: " + model + ": a depth of 24 tokens leaves no room in a context of 24\n");
+}
+
 TEST_F(CliErrors, a_folder_as_an_image) {
   for (const Arguments& arguments : uses_of(folder())) {
     EXPECT_EQ(complaint(arguments), "mote: " + folder() + ": not a regular file\n");

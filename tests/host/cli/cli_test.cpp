@@ -196,6 +196,14 @@ TEST_F(Cli, benches_in_both_forms) {
   EXPECT_GT(rows[1]["bytes_per_token"], 0);
 }
 
+TEST_F(Cli, benches_behind_tokens) {
+  const std::string model = image();
+  const ProgramResult table =
+      succeed({"bench", "-m", model, "-p", "2", "-n", "2", "-r", "2", "-d", "5"});
+  EXPECT_CONTAINS(table.output, "| pp2 @ d5 |");
+  EXPECT_CONTAINS(table.output, "| tg2 @ d5 |");
+}
+
 TEST_F(Cli, bench_prints_the_signature) {
   const test::Bytes golden = test::read_file(MOTE_SOURCE_DIR "/tests/signature.txt");
   EXPECT_EQ(succeed({"bench", "--signature"}).output,
