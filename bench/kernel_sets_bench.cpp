@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every set of kernels that this computer can run, side by side: products, attention, quantisation
-// and SwiGLU. What reads weights or keys and values also says what share of its time plainly
-// reading the same bytes would take, which is its floor wherever they come from memory.
+// Every set of kernels that this computer can run, side by side. What reads weights or keys and
+// values also says what share of its time plainly reading the same bytes would take, which is its
+// floor wherever they come from memory.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -100,9 +100,15 @@ void run_attend(benchmark::State& state, const KernelSet& set, std::size_t head_
   count_bytes(state, keys.size(), reading_seconds(keys));
 }
 
+/// Lanes of 24 bits, as projections have them.
+std::vector<std::int32_t> random_lanes(std::size_t count) {
+  auto lanes = random_numbers<std::int32_t>(count);
+  for (std::int32_t& lane : lanes) lane >>= 8;
+  return lanes;
+}
+
 void run_quantize(benchmark::State& state, const KernelSet& set, std::size_t lanes) {
-  auto in = random_numbers<std::int32_t>(lanes);
-  for (std::int32_t& lane : in) lane >>= 8;
+  const auto in = random_lanes(lanes);
   std::vector<std::int8_t> out(lanes);
   for (auto _ : state) {
     benchmark::DoNotOptimize(set.quantize_narrow(out.data(), in, {1U << 19, -39}));
@@ -120,6 +126,71 @@ void run_swiglu(benchmark::State& state, const KernelSet& set, std::size_t lanes
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(lanes));
+}
+
+void run_quantize_wide(benchmark::State& state, const KernelSet& set, std::size_t lanes) {
+  std::vector<std::int64_t> in(lanes);
+  std::ranges::transform(random_lanes(lanes), in.begin(),
+                         [](std::int32_t lane) { return std::int64_t{lane} << 16; });
+  std::vector<std::int8_t> out(lanes);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(set.quantize(out.data(), in, {1U << 19, -59}));
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(lanes));
+}
+
+void run_quantize_transformed(benchmark::State& state, const KernelSet& set,
+                              std::size_t head_size) {
+  const auto head = random_lanes(head_size);
+  std::vector<std::int32_t> lanes(head_size);
+  std::vector<std::int64_t> scratch(head_size);
+  std::vector<std::int8_t> out(head_size);
+  for (auto _ : state) {
+    lanes = head;
+    benchmark::DoNotOptimize(set.quantize_transformed(out.data(), lanes, scratch, {1U << 19, -39}));
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(head_size));
+}
+
+void run_rotate(benchmark::State& state, const KernelSet& set, std::size_t head_size,
+                std::size_t heads) {
+  auto lanes = random_lanes(head_size * heads);
+  const auto frequencies = random_numbers<std::uint32_t>(head_size / 2);
+  std::uint32_t position = 0;
+  for (auto _ : state) {
+    set.rotate_heads(lanes, static_cast<std::uint32_t>(head_size), frequencies.data(), ++position);
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(lanes.size()));
+}
+
+void run_norm_factor(benchmark::State& state, const KernelSet& set, std::uint32_t dim) {
+  const auto values = random_numbers<std::int8_t>(dim);
+  const std::vector<std::uint32_t> scales(dim / 32, 1U << 26);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(set.norm_factor(values.data(), scales, -40, 32, dim, 1U << 30));
+  }
+  state.SetItemsProcessed(state.iterations() * std::int64_t{dim});
+}
+
+void run_add_residual(benchmark::State& state, const KernelSet& set, std::size_t lanes) {
+  const auto delta = random_lanes(lanes);
+  std::vector<std::int32_t> residual(lanes);
+  for (auto _ : state) {
+    set.add_residual(residual, delta.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(lanes));
+}
+
+void run_find_above(benchmark::State& state, const KernelSet& set, std::size_t count) {
+  const auto numbers = random_lanes(count);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(set.find_above(numbers.data(), 0, count, 1 << 24));
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(count));
 }
 
 template <typename... Args>
@@ -144,7 +215,16 @@ void add_benchmarks(const KernelSet& set) {
     }
   }
   add("quantize/32", set, run_quantize, set, std::size_t{32});
+  add("quantize_wide/32", set, run_quantize_wide, set, std::size_t{32});
+  for (const std::size_t head_size : {8U, 48U, 64U}) {
+    const std::string size = std::to_string(head_size);
+    add("quantize_transformed/" + size, set, run_quantize_transformed, set, head_size);
+    add("rotate/8x" + size, set, run_rotate, set, head_size, std::size_t{8});
+  }
   add("swiglu/256", set, run_swiglu, set, std::size_t{256});
+  add("norm_factor/288", set, run_norm_factor, set, 288U);
+  add("add_residual/288", set, run_add_residual, set, std::size_t{288});
+  add("find_above/32000", set, run_find_above, set, std::size_t{32000});
 }
 
 }  // namespace
