@@ -72,6 +72,8 @@ std::string format_name(WeightFormat format) {
       return "int8";
     case WeightFormat::int4:
       return "int4";
+    case WeightFormat::int8_pairs:
+      return "int8_pairs";
     case WeightFormat::raw:
       break;
   }
@@ -101,13 +103,16 @@ ImageSummary summarize(const Image& image) {
 }
 
 std::string weight_formats(const Image& image) {
-  bool has_int8 = false;
-  bool has_int4 = false;
-  for (std::uint32_t i = 0; i < image.section_count(); ++i) {
-    has_int8 |= image.section(i).format == WeightFormat::int8;
-    has_int4 |= image.section(i).format == WeightFormat::int4;
+  std::string text;
+  for (const WeightFormat format :
+       {WeightFormat::int8, WeightFormat::int8_pairs, WeightFormat::int4}) {
+    for (std::uint32_t i = 0; i < image.section_count(); ++i) {
+      if (image.section(i).format != format) continue;
+      text += (text.empty() ? "" : " + ") + format_name(format);
+      break;
+    }
   }
-  return has_int8 && has_int4 ? "int8 + int4" : has_int4 ? "int4" : "int8";
+  return text;
 }
 
 std::string hex_text(std::span<const std::uint8_t> bytes) {

@@ -26,7 +26,7 @@ struct ImageSummary {
 };
 ImageSummary summarize(const Image& image);
 
-/// "int8", "int4" or "int8 + int4": the formats of the image's matrices.
+/// The formats of the image's matrices, such as "int8", "int4" or "int8 + int4".
 std::string weight_formats(const Image& image);
 
 /// Two digits a byte.

@@ -122,13 +122,15 @@ void measure_matvec(WeightFormat format, std::uint32_t rows, std::uint32_t colum
   const ActivationView x = {
       random_lanes(arena, random, columns).data(), lane_scales.data(), {1U << 19, -19}};
   const auto out = arena.take<std::int32_t>(rows);
-  measure(is_int4 ? "matvec int4" : "matvec int8", rows, columns, block,
+  static constexpr const char* kNames[] = {"", "matvec int8", "matvec int4", "matvec int8_pairs"};
+  measure(kNames[static_cast<std::size_t>(format)], rows, columns, block,
           {std::uint64_t{rows} * columns, std::uint64_t{rows} * row_bytes},
           [&] { matvec_s8_s32(out.data(), m, x, 16); });
 }
 
 void measure_matvecs() {
-  for (const WeightFormat format : {WeightFormat::int8, WeightFormat::int4}) {
+  for (const WeightFormat format :
+       {WeightFormat::int8, WeightFormat::int4, WeightFormat::int8_pairs}) {
     measure_matvec(format, 768, 288, 32);
     measure_matvec(format, 288, 768, 32);
     measure_matvec(format, 768, 256, 64);

@@ -29,7 +29,11 @@ bool has_format(const Image& image, WeightFormat format) {
 }
 
 std::string_view format_name(const Image& image) {
-  if (!has_format(image, WeightFormat::int4)) return "int8";
+  const bool has_int4 = has_format(image, WeightFormat::int4);
+  if (has_format(image, WeightFormat::int8_pairs)) {
+    return has_int4 ? "int8_pairs+int4" : "int8_pairs";
+  }
+  if (!has_int4) return "int8";
   return has_format(image, WeightFormat::int8) ? "int8+int4" : "int4";
 }
 

@@ -289,6 +289,9 @@ bool multiply_rows(const Product& p, const std::uint32_t* widened) {
 
 void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                    int fraction_bits) {
+  if (matrix.format == WeightFormat::int8_pairs) {
+    return ref::matvec_s8_s32(out, matrix, x, fraction_bits);
+  }
   // Images have whole words in rows of such blocks.
   if (matrix.block < 8 || reinterpret_cast<std::uintptr_t>(matrix.weights) % 4 != 0) {
     return ref::matvec_s8_s32(out, matrix, x, fraction_bits);

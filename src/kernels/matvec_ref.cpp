@@ -3,6 +3,7 @@
 // every other can be compared with them wherever it runs.
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 #include "base/assert.hpp"
 #include "base/fixed_point.hpp"
@@ -12,14 +13,29 @@
 namespace mote {
 namespace {
 
-/// Rows that share one widening of the vector's blocks.
-constexpr std::uint32_t kRowsPerPass = 8;
+/// A lane of the vector in a product: int16, even where the weights are int8, because compilers
+/// have instructions that multiply and add pairs of int16. Where size counts, as it stands.
+using Lane = std::conditional_t<kFavorsSize, std::int8_t, std::int16_t>;
 
-/// Exact dot product. The vector's lanes are int16, even where the weights are int8, because
-/// compilers have instructions that multiply and add pairs of int16.
+/// Rows that share one widening of the vector's blocks.
+constexpr std::uint32_t kRowsPerPass = kFavorsSize ? 1 : 8;
+
+/// The lanes as a product takes them, in `memory` where they must be widened.
+///   memory, values (count)
+template <typename To>
+const To* widen(To* memory, const std::int8_t* values, std::uint32_t count) {
+  if constexpr (sizeof(To) == sizeof(std::int8_t)) {
+    return values;
+  } else {
+    std::copy_n(values, count, memory);
+    return memory;
+  }
+}
+
+/// Exact dot product.
 ///   weights, x (count)
 template <typename Weight>
-std::int32_t dot(const Weight* weights, const std::int16_t* x, std::uint32_t count) {
+std::int32_t dot(const Weight* weights, const Lane* x, std::uint32_t count) {
   std::int32_t sum = 0;
   for (std::uint32_t i = 0; i < count; ++i) sum += weights[i] * x[i];
   return sum;
@@ -27,7 +43,7 @@ std::int32_t dot(const Weight* weights, const std::int16_t* x, std::uint32_t cou
 
 /// The same for 16 lanes of int8, a loop so short that gcc would take it apart before it looks for
 /// such instructions.
-std::int32_t dot_of_16(const std::int8_t* weights, const std::int16_t* x) {
+std::int32_t dot_of_16(const std::int8_t* weights, const Lane* x) {
   std::int32_t sum = 0;
 #pragma GCC unroll 1
   for (std::uint32_t i = 0; i < 16; ++i) sum += weights[i] * x[i];
@@ -37,8 +53,7 @@ std::int32_t dot_of_16(const std::int8_t* weights, const std::int16_t* x) {
 /// One block of int8 weights; B fixed where it is known, so that loops unroll.
 template <std::uint32_t B>
 struct Int8Block {
-  static std::int32_t dot_product(const std::uint8_t* weights, const std::int16_t* x,
-                                  std::uint32_t block) {
+  static std::int32_t dot_product(const std::uint8_t* weights, const Lane* x, std::uint32_t block) {
     const auto* w = reinterpret_cast<const std::int8_t*>(weights);
     return B == 16 ? dot_of_16(w, x) : dot(w, x, lanes(block));
   }
@@ -47,11 +62,21 @@ struct Int8Block {
   static constexpr std::uint32_t bytes(std::uint32_t block) { return lanes(block); }
 };
 
+/// The same for int8_pairs, which other kernels than the reference are for.
+struct PairsBlock : Int8Block<0> {
+  static std::int32_t dot_product(const std::uint8_t* weights, const Lane* x, std::uint32_t block) {
+    std::uint8_t plain[kMaxBlock];
+    for (std::uint32_t i = 0; i < block; ++i) {
+      plain[i] = weights[i] ^ stored_flip(WeightFormat::int8_pairs, i);
+    }
+    return Int8Block::dot_product(plain, x, block);
+  }
+};
+
 /// The same for int4: lanes j and j + B / 2 share byte j, each stored plus 8.
 template <std::uint32_t B>
 struct Int4Block {
-  static std::int32_t dot_product(const std::uint8_t* weights, const std::int16_t* x,
-                                  std::uint32_t block) {
+  static std::int32_t dot_product(const std::uint8_t* weights, const Lane* x, std::uint32_t block) {
     const std::uint32_t half = bytes(block);
     std::int16_t w[kMaxBlock];
     for (std::uint32_t j = 0; j < half; ++j) {
@@ -77,10 +102,10 @@ void multiply_rows(std::int32_t* out, const MatrixView& m, const ActivationView&
   const std::size_t row_bytes = std::size_t{blocks} * Block::bytes(m.block);
   const std::uint8_t* weights = m.weights + first * row_bytes;
   const std::int8_t* values = x.values;
-  std::int16_t lanes[kMaxBlock];
+  Lane memory[kMaxBlock];
   std::int64_t sums[Rows] = {};
   for (std::uint32_t b = 0; b < blocks; ++b) {
-    std::copy_n(values, Block::lanes(m.block), lanes);
+    const Lane* lanes = widen(memory, values, Block::lanes(m.block));
     for (std::uint32_t r = 0; r < Rows; ++r) {
       const std::int64_t scale =
           x.scales[b] * Block::factor(m, std::size_t{first + r} * blocks + b);
@@ -103,6 +128,7 @@ void matvec(std::int32_t* out, const MatrixView& m, const ActivationView& x, int
   for (; r + kRowsPerPass <= m.rows; r += kRowsPerPass) {
     multiply_rows<Block, kRowsPerPass>(out, m, x, r, unit);
   }
+  if constexpr (kRowsPerPass == 1) return;
   for (; r < m.rows; ++r) multiply_rows<Block, 1>(out, m, x, r, unit);
 }
 
@@ -121,6 +147,9 @@ void ref::matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const Activ
                         int fraction_bits) {
   MOTE_KERNEL_ASSERT(matrix.block <= kMaxBlock);
   const bool is_int4 = matrix.format == WeightFormat::int4;
+  if (matrix.format == WeightFormat::int8_pairs) {
+    return matvec<PairsBlock>(out, matrix, x, fraction_bits);
+  }
   if constexpr (kFavorsSize) {
     return is_int4 ? matvec<Int4Block<0>>(out, matrix, x, fraction_bits)
                    : matvec<Int8Block<0>>(out, matrix, x, fraction_bits);
@@ -159,7 +188,7 @@ void dequantize_row(std::span<std::int32_t> out, const MatrixView& matrix, std::
       const std::uint8_t pair = m.weights[b * half + j % half];
       weight = (std::int64_t{j < half ? pair & 15 : pair >> 4} - 8) * m.block_factors[b];
     } else {
-      weight = static_cast<std::int8_t>(m.weights[lane]);
+      weight = static_cast<std::int8_t>(m.weights[lane] ^ stored_flip(m.format, lane));
     }
     out[i] = multiply_shift(weight, scale.mantissa(), shift);
   }

@@ -129,7 +129,7 @@ bool may_be_absent(SectionKind kind, bool is_shard) {
 bool has_expected_size(const Section& section, const Expected& expected) {
   if (expected.block != 0) {
     const bool is_weight =
-        section.format == WeightFormat::int8 || section.format == WeightFormat::int4;
+        section.format != WeightFormat::raw && section.format <= WeightFormat::int8_pairs;
     return is_weight &&
            section.bytes ==
                matrix_layout(section.rows, section.columns, section.block, section.format).bytes;

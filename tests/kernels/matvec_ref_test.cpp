@@ -97,8 +97,10 @@ Case make_case(Random& random, const Shape& shape, const Draw& draw) {
 
 /// One weight without its row scale, as SPEC.md stores it.
 int stored_weight(const MatrixView& m, std::uint32_t row, std::uint32_t column) {
-  if (m.format == WeightFormat::int8) {
-    return static_cast<std::int8_t>(m.weights[std::size_t{row} * m.columns + column]);
+  if (m.format != WeightFormat::int4) {
+    const int byte = m.weights[std::size_t{row} * m.columns + column];
+    if (m.format == WeightFormat::int8_pairs && column % 2 == 0) return byte - 128;
+    return static_cast<std::int8_t>(byte);
   }
   const std::uint32_t b = column / m.block;
   const std::uint32_t j = column % m.block;
@@ -137,10 +139,12 @@ int count_wrong_rows(const Case& c, int fraction_bits) {
 }
 
 const std::vector<std::uint32_t> kBlocks = {2, 4, 8, 16, 32, 64};
+const std::vector<WeightFormat> kFormats = {WeightFormat::int8, WeightFormat::int4,
+                                            WeightFormat::int8_pairs};
 
 std::vector<Shape> shapes() {
   std::vector<Shape> all;
-  for (const WeightFormat format : {WeightFormat::int8, WeightFormat::int4}) {
+  for (const WeightFormat format : kFormats) {
     for (const std::uint32_t block : kBlocks) {
       for (const std::uint32_t blocks : {1U, 2U, 3U, 7U}) {
         for (const std::uint32_t rows : {1U, 3U, 5U}) all.push_back({rows, blocks, block, format});
@@ -210,11 +214,12 @@ TEST(MatvecRef, extremes) {
 // 65,536 columns of the largest products: the accumulator's widest case.
 TEST(MatvecRef, widest_sum_fits) {
   Random random(5);
-  for (const WeightFormat format : {WeightFormat::int8, WeightFormat::int4}) {
+  for (const WeightFormat format : kFormats) {
     for (const std::uint32_t block : {16U, 64U}) {
       Draw draw;
-      const bool is_int8 = format == WeightFormat::int8;
-      draw.weight = [=](Random&) { return static_cast<std::uint8_t>(is_int8 ? 0x80 : 0x00); };
+      // Odd lanes of int8_pairs and all of the others are at their lowest.
+      const bool is_int4 = format == WeightFormat::int4;
+      draw.weight = [=](Random&) { return static_cast<std::uint8_t>(is_int4 ? 0x00 : 0x80); };
       draw.lane = [](Random&) { return static_cast<std::int8_t>(127); };
       draw.lane_scale = [](Random&) { return Scale16{kScale16Max}; };
       draw.matrix_exponent = -50;
@@ -283,6 +288,21 @@ TEST(MatvecRef, slice_gives_the_same_rows) {
       ref::matvec_s8_s32(part.data(), c.matrix.slice(first, count), c.view, 16);
       ASSERT_TRUE(std::ranges::equal(part, std::span(whole).subspan(first)));
     }
+  }
+}
+
+TEST(MatvecRef, pairs_give_the_bits_of_int8) {
+  Random random(11);
+  for (Shape shape : shapes()) {
+    if (shape.format != WeightFormat::int8) continue;
+    Case c = make_case(random, shape, {});
+    std::vector<std::int32_t> plain(shape.rows);
+    ref::matvec_s8_s32(plain.data(), c.matrix, c.view, 16);
+    for (std::size_t i = 0; i < c.weights.size(); i += 2) c.weights[i] += 128;
+    c.matrix.format = WeightFormat::int8_pairs;
+    std::vector<std::int32_t> pairs(shape.rows);
+    ref::matvec_s8_s32(pairs.data(), c.matrix, c.view, 16);
+    ASSERT_EQ(pairs, plain);
   }
 }
 

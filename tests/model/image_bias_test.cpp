@@ -130,7 +130,8 @@ TEST(ImageBias, have_neither_columns_nor_block_nor_exponent_nor_format) {
       [](Section& section) { section.exponent = -20; },
       [](Section& section) { section.format = WeightFormat::int8; },
       [](Section& section) { section.format = WeightFormat::int4; },
-      [](Section& section) { section.format = static_cast<WeightFormat>(3); }};
+      [](Section& section) { section.format = WeightFormat::int8_pairs; },
+      [](Section& section) { section.format = static_cast<WeightFormat>(4); }};
   for (const SectionKind kind : kBiases) {
     for (const auto& change : changes) {
       EXPECT_EQ(open_changed(kind, 1, [&](Part& part) { change(part.section); }),

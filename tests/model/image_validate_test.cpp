@@ -320,8 +320,8 @@ TEST(ImageValidate, refuses_every_other_shape) {
       EXPECT_EQ(open_with(entry + 25, block, 1), Status::image_bad_shape) << i;
     }
     EXPECT_EQ(open_with(entry + 25, section.block ^ 16U, 1), Status::image_bad_shape) << i;
-    for (const std::uint64_t format : {0U, 1U, 2U, 3U, 255U}) {
-      const bool is_weight = format == 1 || format == 2;
+    for (const std::uint64_t format : {0U, 1U, 2U, 3U, 4U, 255U}) {
+      const bool is_weight = format >= 1 && format <= 3;
       if (is_weight == is_matrix(section)) continue;
       EXPECT_EQ(open_with(entry + 24, format, 1), Status::image_bad_shape) << i;
     }
@@ -358,6 +358,25 @@ TEST(ImageValidate, an_int4_matrix_must_have_the_size_of_one) {
         matrix_layout(section.rows, section.columns, section.block, WeightFormat::int4).bytes, 0);
     EXPECT_EQ(open_parts(parts), Status::ok) << i;
     parts[i].bytes.push_back(0);
+    EXPECT_EQ(open_parts(parts), Status::image_bad_shape) << i;
+  }
+}
+
+// int8 and int8_pairs have the same bytes a row.
+TEST(ImageValidate, an_int8_matrix_may_have_paired_lanes) {
+  const std::vector<Part> all = good_parts();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Section& section = all[i].section;
+    if (!is_matrix(section)) continue;
+    std::vector<Part> parts = all;
+    parts[i].section.format = WeightFormat::int8_pairs;
+    parts[i].bytes.assign(
+        matrix_layout(section.rows, section.columns, section.block, WeightFormat::int8).bytes, 0);
+    EXPECT_EQ(open_parts(parts), Status::ok) << i;
+    parts[i].bytes.push_back(0);
+    EXPECT_EQ(open_parts(parts), Status::image_bad_shape) << i;
+    parts[i].bytes.pop_back();
+    parts[i].section.format = static_cast<WeightFormat>(4);
     EXPECT_EQ(open_parts(parts), Status::image_bad_shape) << i;
   }
 }

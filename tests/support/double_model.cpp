@@ -45,7 +45,8 @@ DoubleMatrix read_section(const Image& image, SectionKind kind, std::uint32_t la
         const int nibble = (j < m.block / 2 ? pair & 15 : pair >> 4) - 8;
         value = nibble * double(m.block_factors[std::size_t{r} * m.blocks() + c / m.block]);
       } else {
-        value = static_cast<std::int8_t>(m.weights[std::size_t{r} * m.row_bytes() + c]);
+        value = static_cast<std::int8_t>(m.weights[std::size_t{r} * m.row_bytes() + c] ^
+                                         stored_flip(m.format, c));
       }
       matrix.weights.push_back(value * scale);
     }

@@ -78,7 +78,9 @@ class MatvecCase {
     const std::uint8_t lowest = is_int4 ? 0x00 : 0x80;
     const std::uint8_t highest = is_int4 ? 0xff : 0x7f;
     if (!is_extreme()) return static_cast<std::uint8_t>(random_.next());
-    return draw_ == Draw::lowest || (draw_ == Draw::alternate && i % 2 == 0) ? lowest : highest;
+    const bool is_lowest = draw_ == Draw::lowest || (draw_ == Draw::alternate && i % 2 == 0);
+    const std::uint8_t flip = stored_flip(matrix_.format, static_cast<std::uint32_t>(i));
+    return static_cast<std::uint8_t>((is_lowest ? lowest : highest) ^ flip);
   }
   std::int8_t lane(std::size_t i) {
     if (!is_extreme()) return random_.between<std::int8_t>(-127, 127);
@@ -138,11 +140,12 @@ class MatvecCase {
   std::span<std::int32_t> expected_;
 };
 
-/// Calls visit(shape) for 1 to 17 rows of every block that an image can have, of both formats and
+/// Calls visit(shape) for 1 to 17 rows of every block that an image can have, of all formats and
 /// of 1 to 32 blocks; and for one row as wide as kMatvecCaseBytes allow.
 template <typename Visit>
 void for_each_matvec_shape(const Visit& visit) {
-  for (const WeightFormat format : {WeightFormat::int8, WeightFormat::int4}) {
+  for (const WeightFormat format :
+       {WeightFormat::int8, WeightFormat::int4, WeightFormat::int8_pairs}) {
     for (std::uint32_t block = 2; block <= 64; block *= 2) {
       for (const std::uint32_t blocks : {1U, 2U, 3U, 4U, 7U, 32U}) {
         for (std::uint32_t rows = 1; rows <= 17; ++rows) {

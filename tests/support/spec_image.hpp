@@ -71,6 +71,8 @@ struct SpecSection {
   int value(std::uint64_t row, std::uint64_t column) const {
     const std::uint64_t start = weights_offset() + row * row_bytes();
     if (format == 1) return static_cast<std::int8_t>(bytes.at(start + column));
+    if (format == 3 && column % 2 == 0) return bytes.at(start + column) - 128;
+    if (format == 3) return static_cast<std::int8_t>(bytes.at(start + column));
     const std::uint64_t lane = column % block;
     const std::uint64_t place = start + column / block * (block / 2) + lane % (block / 2);
     const int byte = bytes.at(place);
