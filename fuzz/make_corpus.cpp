@@ -86,6 +86,7 @@ bool write_image_seeds(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   write_image(folder / "int8.mote", mote::WeightFormat::int8, false);
   write_image(folder / "int4.mote", mote::WeightFormat::int4, true);
+  write_image(folder / "pairs.mote", mote::WeightFormat::int8_pairs, false);
   write_image(folder / "window.mote", mote::WeightFormat::int4, false,
               {mote::AttentionKind::sliding_window, 2, 1, {}});
   write_image(folder / "linear.mote", mote::WeightFormat::int4, false,

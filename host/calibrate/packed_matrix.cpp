@@ -18,7 +18,10 @@ Scale16 row_scale(const std::uint8_t* bytes, std::size_t row) {
 /// The value of one lane of a row's bytes.
 std::int8_t read_value(const std::uint8_t* row, std::size_t lane, std::uint32_t block,
                        WeightFormat format) {
-  if (format == WeightFormat::int8) return static_cast<std::int8_t>(row[lane]);
+  if (format != WeightFormat::int4) {
+    return static_cast<std::int8_t>(row[lane] ^
+                                    stored_flip(format, static_cast<std::uint32_t>(lane)));
+  }
   const std::size_t half = block / 2;
   const std::size_t within = lane % block;
   const std::uint8_t pair = row[lane / block * half + within % half];

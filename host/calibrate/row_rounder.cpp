@@ -121,7 +121,7 @@ double RowRounder::cost(const QuantizedRow& row, std::span<const double> target,
 void RowRounder::choose_scales(Draft& draft, Scale16& scale, int exponent) const {
   std::vector<double> importance(hessian_.rows());
   for (std::size_t i = 0; i < importance.size(); ++i) importance[i] = hessian_.at(i, i);
-  if (format_ == WeightFormat::int8) {
+  if (format_ != WeightFormat::int4) {
     scale = search_int8_scale(draft.target, importance, exponent);
     draft.unit = real_scale(scale, exponent);
     return;

@@ -17,8 +17,8 @@
 #include "cli/sampler_options.hpp"
 #include "cluster/cluster_tokens.hpp"
 #include "run/engine.hpp"
+#include "run/model_file.hpp"
 #include "support/error.hpp"
-#include "support/mapped_file.hpp"
 
 namespace mote::host {
 namespace {
@@ -40,8 +40,8 @@ struct ChatModel {
   explicit ChatModel(const ChatOptions& chat_options);
 
   const ChatOptions& options;
-  MappedFile file;
-  Image image;
+  ModelFile file;
+  const Image& image;
   Tokenizer tokenizer;
   ChatEncoder encoder;
   SamplerConfig sampling;
@@ -62,8 +62,8 @@ std::string choose_system(const ChatOptions& options, const Image& image) {
 
 ChatModel::ChatModel(const ChatOptions& chat_options)
     : options(chat_options),
-      file(options.model),
-      image(open_image(options.model, file.bytes(), Verify::structure)),
+      file(options.model, Verify::structure),
+      image(file.image()),
       tokenizer(open_tokenizer(options.model, image)),
       encoder(tokenizer, choose_template(options, image), choose_system(options, image),
               options.model),

@@ -11,6 +11,7 @@ void add_run_command(CLI::App& app);
 void add_chat_command(CLI::App& app);
 void add_perplexity_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
+void add_pack_command(CLI::App& app);
 void add_shard_command(CLI::App& app);
 void add_plan_command(CLI::App& app);
 void add_node_command(CLI::App& app);

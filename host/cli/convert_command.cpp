@@ -16,6 +16,8 @@
 #include "convert/convert.hpp"
 #include "convert/convert_report.hpp"
 #include "convert/open_vocabulary.hpp"
+#include "convert/pack.hpp"
+#include "run/engine.hpp"
 #include "support/error.hpp"
 #include "support/mapped_file.hpp"
 #include "support/progress.hpp"
@@ -28,6 +30,7 @@ struct ConvertArguments {
   std::string tokenizer;
   std::string output;  // empty: beside the source
   std::string weights = "int8";
+  std::string lanes = "plain";
   ConvertOptions options;
   std::uint32_t window = 0;  // 0: layers stay causal
   std::uint32_t sinks = 0;
@@ -152,6 +155,15 @@ ConvertReport convert(const ConvertArguments& arguments, const Checkpoint& check
                             });
 }
 
+/// Replaces the image at `path` by one for processors that take two lanes at once.
+void pair_lanes(ConvertReport& report, const std::string& path) {
+  const MappedFile file(path);
+  pack_image(path, open_image(path, file.bytes(), Verify::structure), Lanes::pairs);
+  for (TensorReport& tensor : report.tensors) {
+    if (tensor.format == WeightFormat::int8) tensor.format = WeightFormat::int8_pairs;
+  }
+}
+
 void run_convert(ConvertArguments arguments) {
   check_calibration(arguments);
   complete_arguments(arguments);
@@ -160,7 +172,8 @@ void run_convert(ConvertArguments arguments) {
   add_chat_template(arguments.options, arguments.source);
   const Vocabulary vocabulary =
       open_vocabulary(arguments.source, arguments.tokenizer, checkpoint->shape().vocab_size);
-  const ConvertReport report = convert(arguments, *checkpoint, vocabulary);
+  ConvertReport report = convert(arguments, *checkpoint, vocabulary);
+  if (arguments.lanes == "pairs") pair_lanes(report, arguments.output);
   if (arguments.json) {
     fmt::print("{}", format_convert_json(report, arguments.output));
   } else if (!arguments.quiet) {
@@ -236,6 +249,11 @@ void add_convert_command(CLI::App& app) {
       ->add_option("--weights", arguments->weights,
                    "int8: exact enough; int4: half the size; mixed: int8 where int4 costs most")
       ->check(CLI::IsMember({"int8", "int4", "mixed"}))
+      ->capture_default_str();
+  command
+      ->add_option("--lanes", arguments->lanes,
+                   "How int8 weights stand; pairs: for Cortex-M4, M7 and M33 (see mote pack)")
+      ->check(CLI::IsMember({"plain", "pairs"}))
       ->capture_default_str();
   add_calibration_options(*command, *arguments);
   command->add_option("--block", arguments->options.block, "Lanes of a block of activations")

@@ -144,11 +144,11 @@ void print_text(const InspectOptions& options, const Image& image,
                attention_text(image.layer_attention(layer)));
   }
   fmt::print("  {:<22} {}\n", "parameters", summary.parameters);
-  fmt::print("\n{:<28} {:>6} {:>8} {:>8} {:>10} {:>10}\n", "section", "format", "rows", "columns",
+  fmt::print("\n{:<28} {:>10} {:>8} {:>8} {:>10} {:>10}\n", "section", "format", "rows", "columns",
              "offset", "bytes");
   for (std::uint32_t i = 0; i < image.section_count(); ++i) {
     const Section s = image.section(i);
-    fmt::print("{:<28} {:>6} {:>8} {:>8} {:>10} {:>10}\n", section_name(s), format_name(s.format),
+    fmt::print("{:<28} {:>10} {:>8} {:>8} {:>10} {:>10}\n", section_name(s), format_name(s.format),
                s.rows, s.columns, s.offset, s.bytes);
   }
   fmt::print("\nflash: {} bytes, of these weights {}, tokenizer {}; a token reads {}\n",

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   mote::host::add_chat_command(app);
   mote::host::add_perplexity_command(app);
   mote::host::add_inspect_command(app);
+  mote::host::add_pack_command(app);
   mote::host::add_shard_command(app);
   mote::host::add_plan_command(app);
   mote::host::add_node_command(app);

@@ -12,8 +12,8 @@
 #include "cli/sampler_options.hpp"
 #include "mpi/mpi_cluster.hpp"
 #include "run/engine.hpp"
+#include "run/model_file.hpp"
 #include "support/error.hpp"
-#include "support/mapped_file.hpp"
 
 namespace mote::host {
 namespace {
@@ -142,8 +142,8 @@ void report(const MpiCluster& cluster, const Place& place, double seconds, std::
 
 void run(const MpiRunOptions& options, const Place& place) {
   const std::string path = image_path(options, place);
-  const MappedFile file(path);
-  const Image image = open_image(path, file.bytes(), Verify::full);
+  const ModelFile file(path, Verify::full);
+  const Image& image = file.image();
   const Request request = make_request(options, path, image, place);
   MpiCluster cluster(MPI_COMM_WORLD, image,
                      cluster_options(options, image.config(), request.sampling));

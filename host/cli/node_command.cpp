@@ -11,8 +11,8 @@
 #include "cli/commands.hpp"
 #include "cluster/node_server.hpp"
 #include "run/engine.hpp"
+#include "run/model_file.hpp"
 #include "support/error.hpp"
-#include "support/mapped_file.hpp"
 
 namespace mote::host {
 namespace {
@@ -47,8 +47,8 @@ std::uint8_t weight_of(const NodeArguments& arguments, const Image& image) {
 }
 
 void serve(const NodeArguments& arguments) {
-  const MappedFile file(arguments.shard);
-  const Image image = open_image(arguments.shard, file.bytes(), Verify::full);
+  const ModelFile file(arguments.shard, Verify::full);
+  const Image& image = file.image();
   NodeServerOptions options;
   options.listen = parse_address(arguments.listen);
   options.weight = weight_of(arguments, image);

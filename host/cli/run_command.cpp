@@ -13,6 +13,7 @@
 #include "cluster/cluster_tokens.hpp"
 #include "run/engine.hpp"
 #include "run/generate.hpp"
+#include "run/model_file.hpp"
 #include "shard/shard_summary.hpp"
 #include "support/error.hpp"
 #include "support/mapped_file.hpp"
@@ -64,8 +65,8 @@ struct Task {
   void answer(TokenSource& source, std::uint32_t positions) const;
 
   const RunOptions& options;
-  MappedFile file;
-  Image image;
+  ModelFile file;
+  const Image& image;
   Tokenizer tokenizer;
   SamplerConfig sampling;
   std::string prompt;
@@ -87,10 +88,9 @@ Tokenizer tokenizer_of(const RunOptions& options, const Image& image) {
 
 Task::Task(const RunOptions& run_options)
     : options(run_options),
-      file(options.model),
       // Whoever computes reads all of it; an engine opens it again.
-      image(open_image(options.model, file.bytes(),
-                       options.cluster.is_used() ? Verify::full : Verify::structure)),
+      file(options.model, options.cluster.is_used() ? Verify::full : Verify::structure),
+      image(file.image()),
       tokenizer(tokenizer_of(options, image)),
       sampling(options.sampling.resolve(image.config().vocab_size)),
       prompt(read_prompt(options)) {}

@@ -13,11 +13,11 @@
 #include "convert/convert.hpp"
 #include "plan/plan_report.hpp"
 #include "run/engine.hpp"
+#include "run/model_file.hpp"
 #include "simulate/fault_options.hpp"
 #include "simulate/speed_report.hpp"
 #include "simulate/swarm.hpp"
 #include "support/error.hpp"
-#include "support/mapped_file.hpp"
 #include "support/temporary_file.hpp"
 #include "synthetic/synthetic_checkpoint.hpp"
 
@@ -147,8 +147,8 @@ void simulate_model(const SimulateOptions& options, const std::string& path,
   speed.message_cost_on_cpu = options.message_cost_on == "cpu";
   if (!options.topology.empty()) speed.topology = kTopologies.at(options.topology);
   set_chips(speed, options);
-  const MappedFile file(path);
-  const Image image = open_image(path, file.bytes(), Verify::full);
+  const ModelFile file(path, Verify::full);
+  const Image& image = file.image();
   set_question(speed, options, path, image);
   set_faults(speed, options, image);
   const SpeedResult result = measure_speed(image, speed);

@@ -45,12 +45,12 @@ bool chose_formats(const ConvertReport& report) {
 /// A line a matrix: what rounding did to its products with the text, and what int8 would gain.
 std::string format_products(const ConvertReport& report, std::size_t width) {
   const bool has_gains = chose_formats(report);
-  std::string out = fmt::format("\n{:<{}}  {:<6}  {:>14}  {:>10}{}\n", "products", width, "format",
+  std::string out = fmt::format("\n{:<{}}  {:<10}  {:>14}  {:>10}{}\n", "products", width, "format",
                                 "plain rounding", "calibrated", has_gains ? "   int8 gains" : "");
   for (const TensorReport& tensor : report.tensors) {
     if (!tensor.calibration) continue;
     const TensorCalibration& calibration = *tensor.calibration;
-    out += fmt::format("{:<{}}  {:<6}  {:>12.4f} %  {:>8.4f} %", tensor.name, width,
+    out += fmt::format("{:<{}}  {:<10}  {:>12.4f} %  {:>8.4f} %", tensor.name, width,
                        tensor_format(tensor), 100 * calibration.plain_product_error,
                        100 * calibration.product_error);
     out += has_gains ? fmt::format("  {:>10.6f}\n", calibration.int8_gain) : "\n";
@@ -98,7 +98,7 @@ std::string format_convert_table(const ConvertReport& report) {
   for (const TensorReport& tensor : report.tensors) width = std::max(width, tensor.name.size());
   const auto line = [&](const auto& name, const auto& shape, const auto& format, const auto& bytes,
                         const auto& relative, const auto& largest) {
-    return fmt::format("{:<{}}  {:>13}  {:<6}  {:>10}  {:>10}  {:>10}\n", name, width, shape,
+    return fmt::format("{:<{}}  {:>13}  {:<10}  {:>10}  {:>10}  {:>10}\n", name, width, shape,
                        format, bytes, relative, largest);
   };
   std::string out = line("tensor", "shape", "format", "bytes", "rms error", "max error");

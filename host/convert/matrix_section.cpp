@@ -86,7 +86,11 @@ float largest_magnitude(const TensorSource& source) {
 
 void pack_row(std::span<std::uint8_t> out, std::span<const std::int8_t> values, WeightFormat format,
               std::uint32_t block) {
-  return format == WeightFormat::int4 ? pack_int4(out, values, block) : pack_int8(out, values);
+  if (format == WeightFormat::int4) return pack_int4(out, values, block);
+  pack_int8(out, values);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    out[i] ^= stored_flip(format, static_cast<std::uint32_t>(i));
+  }
 }
 
 MatrixPacker::MatrixPacker(std::uint32_t rows, std::uint32_t columns, WeightFormat format,
@@ -120,7 +124,7 @@ void MatrixPacker::store(const QuantizedRow& row) {
   const std::size_t index = scales_.size();
   const std::span bytes(result_.bytes);
   const std::size_t row_bytes = std::size_t{blocks_} * block_;
-  if (format_ == WeightFormat::int8) {
+  if (format_ != WeightFormat::int4) {
     pack_row(bytes.subspan(layout_.weights_offset + index * row_bytes, row_bytes), row.values,
              format_, block_);
     return;

@@ -29,8 +29,7 @@ RunConfig run_config(const std::string& path, const ModelConfig& config,
   return run;
 }
 
-Image open_whole(const std::string& path, std::span<const std::uint8_t> bytes, Verify verify) {
-  const Image image = open_image(path, bytes, verify);
+const Image& demand_whole(const std::string& path, const Image& image) {
   if (image.is_shard()) {
     throw Error(fmt::format("{}: holds the part of rank {} of {} chips; a whole model is needed",
                             path, image.shard().rank, image.shard().chips));
@@ -62,10 +61,9 @@ Tokenizer open_tokenizer(const std::string& path, const Image& image) {
 
 Engine::Engine(const std::string& path, const EngineOptions& options)
     : path_(path),
-      file_(path),
-      image_(open_whole(path, file_.bytes(), options.verify)),
-      tokenizer_(open_tokenizer(path, image_)),
-      transformer_(image_, run_config(path, image_.config(), options), options.threads, path) {}
+      file_(path, options.verify),
+      tokenizer_(open_tokenizer(path, demand_whole(path, image()))),
+      transformer_(image(), run_config(path, image().config(), options), options.threads, path) {}
 
 std::vector<std::uint32_t> encode(const Tokenizer& tokenizer, const std::string& path,
                                   std::string_view text, EncodeOptions options) {
@@ -92,7 +90,7 @@ void Engine::decode(std::span<const std::uint32_t> tokens) {
 }
 
 std::vector<std::int32_t> Engine::logits() {
-  std::vector<std::int32_t> logits(image_.config().vocab_size);
+  std::vector<std::int32_t> logits(image().config().vocab_size);
   transformer_.logits(logits);
   return logits;
 }

@@ -11,8 +11,8 @@
 #include "mote/image.hpp"
 #include "mote/tokenizer.hpp"
 #include "mote/transformer.hpp"
+#include "run/model_file.hpp"
 #include "run/parallel_transformer.hpp"
-#include "support/mapped_file.hpp"
 
 namespace mote::host {
 
@@ -29,7 +29,7 @@ class Engine {
  public:
   Engine(const std::string& path, const EngineOptions& options);
 
-  const Image& image() const { return image_; }
+  const Image& image() const { return file_.image(); }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   ParallelTransformer& transformer() { return transformer_; }
   std::size_t arena_bytes() const { return transformer_.arena_bytes(); }
@@ -42,8 +42,7 @@ class Engine {
 
  private:
   std::string path_;
-  MappedFile file_;
-  Image image_;
+  ModelFile file_;
   Tokenizer tokenizer_;
   ParallelTransformer transformer_;
 };

@@ -181,14 +181,16 @@ void dequantize_row(std::span<std::int32_t> out, const MatrixView& matrix, std::
   for (std::size_t i = 0; i < out.size(); ++i) {
     const auto lane = static_cast<std::uint32_t>(first_lane + i);
     std::int64_t weight = 0;
-    if (m.format == WeightFormat::int4) {
+    if (m.format == WeightFormat::int8) {
+      weight = static_cast<std::int8_t>(m.weights[lane]);
+    } else if (m.format == WeightFormat::int8_pairs) {
+      weight = static_cast<std::int8_t>(m.weights[lane] ^ stored_flip(m.format, lane));
+    } else {
       const std::uint32_t half = m.block / 2;
       const std::uint32_t b = lane / m.block;
       const std::uint32_t j = lane % m.block;
       const std::uint8_t pair = m.weights[b * half + j % half];
       weight = (std::int64_t{j < half ? pair & 15 : pair >> 4} - 8) * m.block_factors[b];
-    } else {
-      weight = static_cast<std::int8_t>(m.weights[lane] ^ stored_flip(m.format, lane));
     }
     out[i] = multiply_shift(weight, scale.mantissa(), shift);
   }

@@ -36,7 +36,8 @@ std::span<std::int32_t> Transformer::residual(std::uint32_t index) {
   return residual_.subspan(index * lanes, lanes);
 }
 
-/// Own rows of the token embedding, as bytes.
+/// Own rows of the token embedding, as bytes; those of paired lanes with plain ones, so that chips
+/// understand each other whose images differ in that.
 void Transformer::copy_embedding_rows() {
   const MatrixView matrix = image_.matrix(SectionKind::token_embedding);
   const std::uint32_t first = image_.held().vocabulary.first;
@@ -47,6 +48,8 @@ void Transformer::copy_embedding_rows() {
     out = std::copy_n(reinterpret_cast<const std::uint8_t*>(row.row_scales), sizeof(Scale16), out);
     if (row.block_factors != nullptr) out = std::copy_n(row.block_factors, row.blocks(), out);
     std::copy_n(row.weights, row.row_bytes(), out);
+    if (row.format != WeightFormat::int8_pairs) continue;
+    for (std::uint32_t c = 0; c < row.columns; c += 2) out[c] ^= 0x80;
   }
 }
 
@@ -56,6 +59,7 @@ void Transformer::take_embedding_rows() {
   const std::uint32_t g = config().block;
   const int fraction_bits = static_cast<int>(config().residual_fraction_bits);
   MatrixView row = image_.matrix(SectionKind::token_embedding);
+  if (row.format == WeightFormat::int8_pairs) row.format = WeightFormat::int8;
   for (std::uint32_t i = 0; i < count_; ++i) {
     const std::uint8_t* bytes = embedding_.row(i).data();
     row.row_scales = reinterpret_cast<const Scale16*>(bytes);

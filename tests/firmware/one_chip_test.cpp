@@ -198,6 +198,13 @@ TEST(OneChip, info_says_what_the_board_is_and_holds) {
   EXPECT_EQ(info["identity"], "0000000000001234");
 }
 
+TEST(OneChip, info_names_paired_lanes) {
+  test::ModelSpec model = test::firmware_model();
+  model.weights = WeightFormat::int8_pairs;
+  FakeBoard board(test::make_image(model));
+  EXPECT_EQ(answers_to(board, "!info\n")[0]["format"], "int8_pairs");
+}
+
 TEST(OneChip, bench_tells_positions_up_to_the_context) {
   FakeBoard board(model_bytes());
   const auto answers = answers_to(board, "!bench\n!bench n=20\n");

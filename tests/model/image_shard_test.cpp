@@ -64,6 +64,7 @@ const std::vector<ModelSpec>& models() {
   static const std::vector<ModelSpec> kModels = {
       ragged_model(WeightFormat::int8),
       ragged_model(WeightFormat::int4),
+      ragged_model(WeightFormat::int8_pairs),
       linear_model(),
       test::tiny_model(),
       test::with_biases(ragged_model(WeightFormat::int8)),

@@ -64,6 +64,9 @@ struct Opened {
 int lane_value(const MatrixView& matrix, std::uint32_t row, std::uint32_t column) {
   const std::uint8_t* weights = matrix.weights + std::size_t{row} * matrix.row_bytes();
   if (matrix.format == WeightFormat::int8) return static_cast<std::int8_t>(weights[column]);
+  if (matrix.format == WeightFormat::int8_pairs) {
+    return column % 2 == 0 ? weights[column] - 128 : static_cast<std::int8_t>(weights[column]);
+  }
   const std::uint32_t half = matrix.block / 2;
   const std::uint32_t lane = column % matrix.block;
   const int pair = weights[column / matrix.block * half + lane % half];
@@ -104,7 +107,8 @@ void expect_gains(const Opened& opened, SectionKind kind, std::uint32_t layer) {
 }
 
 TEST(Image, shows_what_the_specification_says) {
-  for (const WeightFormat weights : {WeightFormat::int8, WeightFormat::int4}) {
+  for (const WeightFormat weights :
+       {WeightFormat::int8, WeightFormat::int4, WeightFormat::int8_pairs}) {
     const Opened opened(ragged_model(weights));
     for (const SectionKind kind : kModelMatrices) expect_matrix(opened, kind, 0);
     expect_gains(opened, SectionKind::final_norm, 0);

@@ -7,6 +7,7 @@ Usage: run_one_chip.py [--signature] FOLDER MOTE MODEL [BOARD...]
 FOLDER is build/ports, MOTE the program, MODEL a whole image, or stories260K.bin of llama2.c with its
 tok512.bin beside it, which is made one. Without boards, all of boards.json that were built, but posix.
 Boards whose emulator is absent are skipped and named. Exit status 77 where MODEL is absent.
+Boards with the kernels armv7em get MODEL as `mote pack` writes it, one of them as it is too.
 --signature compares the signature alone, for models whose answers take long.
 """
 
@@ -27,6 +28,9 @@ SAMPLING = {"temperature": "0.9", "top_k": "40", "top_p": "0.95", "min_p": "0.05
 # of the MPS2 boards is finer than an instruction by a factor that is no whole number: it is exact to
 # a few instructions.)
 REPEATED = {"riscv32_virt", "riscv32_sifive_u", "rp2040"}
+# Those with the kernels armv7em, for which an image is packed (docs/PORTS.md).
+PAIRED = {"mps2_an386", "mps2_an500", "mps2_an505"}
+ALSO_PLAIN = {"mps2_an386"}
 CONTEXT = 256
 RAM_BYTES = {"riscv32_virt": 400 * 1024}
 
@@ -146,6 +150,22 @@ def make_image(mote, model, folder):
     return image
 
 
+def pack_image(mote, image, folder):
+    """The same with paired lanes, in `folder`."""
+    packed = os.path.join(folder, "packed.mote")
+    subprocess.run([mote, "pack", "-m", image, "-o", packed, "--quiet"], check=True)
+    return packed
+
+
+def runs_of(names, image, packed):
+    """(board, image, what to say of it), the slowest first, so that it does not run alone at the
+    end."""
+    runs = [(name, packed, ", paired lanes") if name in PAIRED else (name, image, "")
+            for name in names]
+    runs += [(name, image, ", plain lanes") for name in names if name in ALSO_PLAIN]
+    return sorted(runs, key=lambda run: run[0] != "rp2040")
+
+
 def check_signature(folder, name, image, host):
     told = run_board(folder, name, image, ("signature", "info"))
     compare_signature(name, told, host)
@@ -153,15 +173,13 @@ def check_signature(folder, name, image, host):
     return f"{name:17} {told['signature'][-1]['work']} {told['signature'][-1]['unit']}", None
 
 
-def check_boards(folder, names, mote, image, check):
+def check_boards(folder, runs, mote, image, check):
     host = run_host(mote, image)
     print(f"signature {host['signature']}")
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        # The slowest first, so that it does not run alone at the end.
-        names = sorted(names, key=lambda name: name != "rp2040")
-        results = list(pool.map(lambda name: check(folder, name, image, host), names))
-    for line, tokens in results:
-        print(line)
+        results = list(pool.map(lambda run: check(folder, run[0], run[1], host), runs))
+    for (line, tokens), (_, _, lanes) in zip(results, runs):
+        print(line + lanes)
         if tokens != results[0][1]:
             raise BoardError(f"tokens differ: {tokens} and {results[0][1]}")
 
@@ -183,7 +201,9 @@ def main():
         if absent and os.environ.get("MOTE_REQUIRE_PORTS") == "1":
             raise BoardError(f"no emulator for {', '.join(absent)}")
         with tempfile.TemporaryDirectory() as work:
-            check_boards(folder, present, mote, make_image(mote, model, work), check)
+            image = make_image(mote, model, work)
+            runs = runs_of(present, image, pack_image(mote, image, work))
+            check_boards(folder, runs, mote, image, check)
     except BoardError as error:
         sys.exit(str(error))
     if len(present) < len(names):

@@ -39,7 +39,8 @@ Section section_of(WeightFormat format) {
 TEST(PackedMatrix, unpacked_numbers_are_the_weights_and_go_back_unchanged) {
   test::Random random(20);
   const auto weights = test::normal_numbers(random, kRows * kColumns);
-  for (const WeightFormat format : {WeightFormat::int8, WeightFormat::int4}) {
+  for (const WeightFormat format :
+       {WeightFormat::int8, WeightFormat::int4, WeightFormat::int8_pairs}) {
     RoundedMatrix matrix = {format, encode_matrix(random_source(weights), format, 16)};
     const UnpackedMatrix numbers = unpack_matrix(matrix, section_of(format));
     const double room = format == WeightFormat::int4 ? 0.5 : 0.03;

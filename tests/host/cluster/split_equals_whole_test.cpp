@@ -79,7 +79,8 @@ TEST(SplitEqualsWhole, whole_images_int4) {
 
 TEST(SplitEqualsWhole, shards_of_1_to_16_chips) {
   std::uint32_t turn = 0;
-  for (const WeightFormat weights : {WeightFormat::int8, WeightFormat::int4}) {
+  for (const WeightFormat weights :
+       {WeightFormat::int8, WeightFormat::int4, WeightFormat::int8_pairs}) {
     const OpenImage image(small_model(weights));
     for (const std::uint32_t batch : {1U, 8U}) {
       InProcessOptions options;

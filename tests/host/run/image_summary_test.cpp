@@ -88,6 +88,8 @@ TEST(WeightFormats, names_those_of_the_matrices) {
   EXPECT_EQ(weight_formats(OpenImage(model).image()), "int8");
   model.weights = WeightFormat::int4;
   EXPECT_EQ(weight_formats(OpenImage(model).image()), "int4");
+  model.weights = WeightFormat::int8_pairs;
+  EXPECT_EQ(weight_formats(OpenImage(model).image()), "int8_pairs");
 }
 
 TEST(MetadataValue, finds_whole_keys) {

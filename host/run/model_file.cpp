@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/model_file.hpp"
+
+#include <cstring>
+
+#include "convert/pack.hpp"
+#include "run/engine.hpp"
+
+namespace mote::host {
+
+ModelFile::ModelFile(const std::string& path, Verify verify)
+    : file_(path), image_(open_image(path, file_.bytes(), verify)) {
+  if (!has_paired_lanes(image_)) return;
+  const std::vector<std::uint8_t> bytes = plain_lanes(image_);
+  plain_.resize((bytes.size() + sizeof(Aligned) - 1) / sizeof(Aligned));
+  std::memcpy(plain_.data(), bytes.data(), bytes.size());
+  // Its contents have been looked at, and the hash is not of these bytes.
+  image_ = open_image(path, {plain_.front().bytes, bytes.size()}, Verify::structure);
+}
+
+}  // namespace mote::host
