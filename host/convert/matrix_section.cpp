@@ -26,10 +26,13 @@ void read_finite_row(std::vector<float>& out, const TensorSource& source, std::u
                           fault - out.begin(), *fault));
 }
 
-/// Puts the values of one row into `out` (zeros so far), padded to whole blocks.
-void pack_int8(std::span<std::uint8_t> out, std::span<const std::int8_t> values) {
-  std::transform(values.begin(), values.end(), out.begin(),
-                 [](std::int8_t value) { return static_cast<std::uint8_t>(value); });
+/// Puts the values of one row into `out`, padded to whole blocks.
+void pack_int8(std::span<std::uint8_t> out, std::span<const std::int8_t> values,
+               WeightFormat format) {
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::int8_t value = i < values.size() ? values[i] : std::int8_t{0};
+    out[i] = static_cast<std::uint8_t>(value) ^ stored_flip(format, static_cast<std::uint32_t>(i));
+  }
 }
 
 /// As above with two lanes a byte: those half a block apart, so that a kernel unpacks whole
@@ -86,11 +89,8 @@ float largest_magnitude(const TensorSource& source) {
 
 void pack_row(std::span<std::uint8_t> out, std::span<const std::int8_t> values, WeightFormat format,
               std::uint32_t block) {
-  if (format == WeightFormat::int4) return pack_int4(out, values, block);
-  pack_int8(out, values);
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] ^= stored_flip(format, static_cast<std::uint32_t>(i));
-  }
+  return format == WeightFormat::int4 ? pack_int4(out, values, block)
+                                      : pack_int8(out, values, format);
 }
 
 MatrixPacker::MatrixPacker(std::uint32_t rows, std::uint32_t columns, WeightFormat format,

@@ -42,7 +42,7 @@ struct EncodedTensor {
 };
 
 /// Packs the values of one row as the image has them.
-///   out (bytes of a row in whole blocks) zeros before, values (columns)
+///   out (bytes of a row in whole blocks), values (columns)
 void pack_row(std::span<std::uint8_t> out, std::span<const std::int8_t> values, WeightFormat format,
               std::uint32_t block);
 
