@@ -14,6 +14,7 @@
 #include "base/fixed_point.hpp"
 #include "kernels/matvec.hpp"
 #include "kernels/matvec_armv7em_loops.hpp"
+#include "kernels/matvec_armv7em_rows.hpp"
 #include "mote/config.hpp"
 
 namespace mote {
@@ -55,20 +56,44 @@ std::int32_t subtract_lanes(std::int32_t sum, std::uint32_t pair) {
 
 // clang-format off
 
-/// Widens a block and returns where the next one goes. // block a multiple of 8
-[[gnu::naked]] std::uint32_t* widen_int8(std::uint32_t*, const std::int8_t*, std::uint32_t) {
-  asm("push {r4-r7, lr}\n"
+/// Widens lanes of a block. Returns where their scale goes; there is the sum of their magnitudes.
+///   flip  0xff00ff00 for int8_pairs, 0 for int8
+///   count 8, 16 or 32
+[[gnu::naked]] std::uint32_t* widen_chunk(std::uint32_t*, const std::int8_t*, std::uint32_t,
+                                          std::uint32_t) {
+  // lr is what the dot product begins with, r12 what an even lane counts there: -128, or nothing.
+  asm("push {r0, r4-r11, lr}\n"
+      "orr r12, r3, r3, lsr #1\n"
+      "mov r9, #0x80808080\n"
+      "mov r10, #0\n"
+      "mov r11, #4\n"
+      "mov lr, #0\n"
       "1:\n"
       "ldr r4, [r1], #4\n"
       "ldr r6, [r1], #4\n"
+      "eor r8, r4, r9\n"
+      "usada8 r10, r8, r9, r10\n"
+      "eor r8, r6, r9\n"
+      "usada8 r10, r8, r9, r10\n"
+      "and r8, r3, r4, lsl #8\n"
       "sxtb16 r5, r4, ror #8\n"
-      "sxtb16 r4, r4\n"
+      "ssub16 r5, r5, r8\n"
+      "and r8, r3, r6, lsl #8\n"
       "sxtb16 r7, r6, ror #8\n"
+      "ssub16 r7, r7, r8\n"
+      "sxtb16 r4, r4\n"
       "sxtb16 r6, r6\n"
+      "smlad lr, r4, r12, lr\n"
+      "smlad lr, r6, r12, lr\n"
       "subs r2, r2, #8\n"
       "stmia r0!, {r4-r7}\n"
+      "add r0, r0, r11\n"
+      "mov r11, #0\n"
       "bne 1b\n"
-      "pop {r4-r7, pc}\n");
+      "ldr r4, [sp], #4\n"
+      "str r10, [r0]\n"
+      "str lr, [r4, #16]\n"
+      "pop {r4-r11, pc}\n");
 }
 
 // clang-format on
@@ -93,20 +118,49 @@ std::uint32_t* widen_int4(std::uint32_t* out, const std::int8_t* lanes, std::uin
   return out;
 }
 
-/// Blocks first to first + count - 1 of `x`.
-void widen(std::uint32_t* out, const MatrixView& m, const ActivationView& x, std::uint32_t first,
-           std::uint32_t count) {
-  const std::int8_t* lanes = x.values + std::size_t{first} * m.block;
-  for (std::uint32_t b = 0; b < count; ++b) {
-    out = m.format == WeightFormat::int4 ? widen_int4(out, lanes, m.block)
-                                         : widen_int8(out, lanes, m.block);
-    *out++ = x.scales[first + b] << 1;
-    lanes += m.block;
-  }
-  out[-1] |= 1;
-}
+struct Product {
+  std::int32_t* out;
+  const MatrixView& m;
+  const ActivationView& x;
+  int unit;             // exponent of a sum, before the scale of its row
+  std::uint32_t chunk;  // lanes that are widened at once, with a scale: a block, or half of one
+  std::uint32_t parts;  // chunks that are widened at a time
 
-/// What round_sums works on, as the assembly knows it.
+  std::uint32_t chunks() const { return m.columns / chunk; }
+};
+
+/// A vector that is widened part by part.
+struct Widened {
+  std::uint32_t* out;       // where the next chunk goes
+  std::uint64_t bound = 0;  // of the magnitudes of lanes, times their scales
+
+  void add_int4(const Product& p, std::uint32_t lane) {
+    out = widen_int4(out, p.x.values + lane, p.chunk);
+    *out = p.x.scales[lane / p.m.block];
+  }
+  void add_int8(const Product& p, std::uint32_t lane, std::uint32_t chunk) {
+    const std::uint32_t flip = p.m.format == WeightFormat::int8_pairs ? 0xff00ff00U : 0;
+    const std::uint32_t scale = p.x.scales[lane / p.m.block];
+    out = widen_chunk(out, p.x.values + lane, chunk, flip);
+    bound += std::uint64_t{*out} * scale;
+    *out = scale;
+  }
+  /// Lanes `lane` to `end` - 1 in chunks of so many; twice their scales, and one more behind the
+  /// last.
+  void add(const Product& p, std::uint32_t lane, std::uint32_t end, std::uint32_t chunk) {
+    for (; lane != end; lane += chunk) {
+      if (p.m.format == WeightFormat::int4) {
+        add_int4(p, lane);
+      } else {
+        add_int8(p, lane, chunk);
+      }
+      *out++ <<= 1;
+    }
+    out[-1] |= 1;
+  }
+};
+
+/// What round_all works on, as the assembly knows it.
 struct Rounding {
   std::int32_t* out;         // (rows), at least one
   const std::int64_t* sums;  // (rows)
@@ -119,7 +173,7 @@ struct Rounding {
 // clang-format off
 
 /// multiply_shift for rows with shifts of 33 to 63 whose results fit. Returns whether all were.
-[[gnu::naked]] bool round_sums(const Rounding*) {
+[[gnu::naked]] bool round_all(const Rounding*) {
   // r11 is the shift less 32, r12:r7 the product without its lowest 32 bits. The last bit that is
   // shifted out is the half that rounds up.
   asm("push {r4-r11, lr}\n"
@@ -165,38 +219,84 @@ struct Rounding {
 
 // clang-format on
 
-struct Product {
-  std::int32_t* out;
-  const MatrixView& m;
-  const ActivationView& x;
-  int unit;             // exponent of a sum, before the scale of its row
-  std::uint32_t parts;  // blocks that are widened at a time
-};
+/// The pieces that multiply rows of a format.
+struct Pieces {
+  Piece* of_8;
+  Piece* of_16;
+  Piece* of_32;
+  Piece* rows_of_64;
 
-/// Adds blocks first to first + count - 1 of `rows` rows, the widened ones, to their sums.
-///   sums (rows, made even)
-void multiply_part(std::int64_t* sums, const Product& p, std::uint32_t row, std::uint32_t rows,
-                   std::uint32_t first, std::uint32_t count, const std::uint32_t* widened) {
+  Piece* of(std::uint32_t chunk) const { return chunk == 8 ? of_8 : chunk == 16 ? of_16 : of_32; }
+};
+constexpr Pieces kInt8Pieces = {int8_8, int8_16, int8_32, int8_rows_of_64};
+constexpr Pieces kPairsPieces = {pairs_8, pairs_16, pairs_32, pairs_rows_of_64};
+
+const Pieces& pieces_of(const Product& p) {
+  return p.m.format == WeightFormat::int8 ? kInt8Pieces : kPairsPieces;
+}
+
+/// Adds widened chunks first to first + count - 1 of rows of int8 or int8_pairs to their sums.
+///   sums (rows), rows even; stride from the first row to the second
+void add_chunks(std::int64_t* sums, const Product& p, const std::uint8_t* weights,
+                std::uint32_t rows, std::uint32_t count, std::uint32_t stride,
+                const std::uint32_t* widened) {
+  if (rows == 0) return;
+  Rows work;
+  work.sums[0] = sums[0];
+  work.sums[1] = sums[1];
+  work.end = sums + rows;
+  work.widened = widened;
+  work.start = pieces_of(p).of(p.chunk);
+  work.then = work.finish = keep_sums;
+  work.row_bytes = p.m.row_bytes();
+  work.step = 2 * work.row_bytes - count * p.chunk;
+  work.kept = sums;
+  work.row = weights;
+  work.stride = stride;
+  multiply(&work);
+}
+
+/// The same for blocks of int4.
+void add_blocks(std::int64_t* sums, const Product& p, std::uint32_t row, std::uint32_t rows,
+                std::uint32_t first, std::uint32_t count, const std::uint32_t* widened) {
   const std::uint32_t row_bytes = p.m.row_bytes();
   const std::uint32_t blocks = p.m.blocks();
-  const std::uint32_t block_bytes = row_bytes / blocks;
+  const std::uint32_t block_bytes = p.m.block / 2;
   const std::uint8_t* weights =
       p.m.weights + std::size_t{row} * row_bytes + std::size_t{first} * block_bytes;
   const std::uint32_t pairs = rows / 2 * 2;
-  Pass pass = {sums,    sums + pairs, widened,           2 * row_bytes - count * block_bytes,
-               nullptr, blocks,       2 * blocks - count};
-  if (p.m.format == WeightFormat::int4) {
-    pass.factors = p.m.block_factors + std::size_t{row} * blocks + first;
-  }
-  if (pairs != 0) multiply(p.m.format, p.m.block, &pass, weights, weights + row_bytes);
+  Pass pass = {sums,
+               sums + pairs,
+               widened,
+               2 * row_bytes - count * block_bytes,
+               p.m.block_factors + std::size_t{row} * blocks + first,
+               blocks,
+               2 * blocks - count};
+  if (pairs != 0) multiply_int4(p.m.block, &pass, weights, weights + row_bytes);
   if (pairs == rows) return;
   // The last of an odd number of rows is multiplied twice, and counts once.
   weights += std::size_t{pairs} * row_bytes;
   pass.sums = sums + pairs;
   pass.sums_end = pass.sums + 2;
-  if (pass.factors != nullptr) pass.factors += std::size_t{pairs} * blocks;
+  pass.factors += std::size_t{pairs} * blocks;
   pass.factors_of_row = 0;
-  multiply(p.m.format, p.m.block, &pass, weights, weights);
+  multiply_int4(p.m.block, &pass, weights, weights);
+}
+
+/// Adds chunks first to first + count - 1 of `rows` rows, the widened ones, to their sums.
+///   sums (rows, made even)
+void multiply_part(std::int64_t* sums, const Product& p, std::uint32_t row, std::uint32_t rows,
+                   std::uint32_t first, std::uint32_t count, const std::uint32_t* widened) {
+  if (p.m.format == WeightFormat::int4) {
+    return add_blocks(sums, p, row, rows, first, count, widened);
+  }
+  const std::uint32_t row_bytes = p.m.row_bytes();
+  const std::uint8_t* weights = p.m.weights + std::size_t{row} * row_bytes + first * p.chunk;
+  const std::uint32_t pairs = rows / 2 * 2;
+  add_chunks(sums, p, weights, pairs, count, row_bytes, widened);
+  // The last of an odd number of rows is multiplied twice, and counts once.
+  weights += std::size_t{pairs} * row_bytes;
+  add_chunks(sums + pairs, p, weights, rows % 2 * 2, count, 0, widened);
 }
 
 void multiply_group(const Product& p, std::uint32_t row, std::uint32_t rows,
@@ -207,17 +307,19 @@ void multiply_group(const Product& p, std::uint32_t row, std::uint32_t rows,
     // Not a call of memset, which small libraries have for single bytes.
     asm("" ::: "memory");
   }
-  const std::uint32_t blocks = p.m.blocks();
-  for (std::uint32_t b = 0; b < blocks; b += p.parts) {
-    const std::uint32_t count = std::min(p.parts, blocks - b);
+  const std::uint32_t chunks = p.chunks();
+  for (std::uint32_t c = 0; c < chunks; c += p.parts) {
+    const std::uint32_t count = std::min(p.parts, chunks - c);
     // One part stays for all groups.
-    if (row == 0 || count != blocks) widen(widened, p.m, p.x, b, count);
-    multiply_part(sums, p, row, rows, b, count, widened);
+    if (row == 0 || count != chunks) {
+      Widened{widened}.add(p, c * p.chunk, (c + count) * p.chunk, p.chunk);
+    }
+    multiply_part(sums, p, row, rows, c, count, widened);
   }
   const Scale16* const scales = p.m.row_scales + row;
   std::int32_t* const out = p.out + row;
   const Rounding rounding = {out, sums, scales, p.x.factor.mantissa, -p.unit - 32, out + rows};
-  if (round_sums(&rounding)) return;
+  if (round_all(&rounding)) return;
   for (std::uint32_t r = 0; r < rows; ++r) {
     out[r] = multiply_shift(sums[r], scales[r].mantissa() * p.x.factor.mantissa,
                             -(p.unit + scales[r].exponent()));
@@ -229,58 +331,135 @@ std::uint32_t twice(int number) {
   return static_cast<std::uint32_t>(number) * 0x10001U;
 }
 
-/// Bits of a sum of `blocks` blocks, without its sign.
-int sum_bits(const ActivationView& x, std::uint32_t block, std::uint32_t blocks) {
-  std::uint64_t scales = 0;
-  for (std::uint32_t b = 0; b < blocks; ++b) scales += x.scales[b];
-  return significant_bits(scales * block) + 14;
-}
-
 /// Two rows, whose sums stand in `rows`.
-void round_two(const WholeRows& rows, std::int32_t* out, int unit) {
+void round_two(const Rows& rows, int unit) {
   for (int r = 0; r < 2; ++r) {
     const Scale16 scale = rows.scales[r - 2];
-    out[r] =
+    rows.out[r] =
         multiply_shift(rows.sums[r], scale.mantissa() * rows.factor, -(unit + scale.exponent()));
   }
 }
 
-void multiply_two_by_two(WholeRows& rows, std::uint32_t block, int unit) {
-  for (;;) {
-    multiply_whole(block, &rows);
-    if (rows.out == rows.out_end) return;
-    round_two(rows, rows.out, unit);
+void multiply_two_by_two(Rows& rows, int unit) {
+  while (multiply(&rows)) {
+    round_two(rows, unit);
+    if (rows.scales == rows.end) return;
     rows.out += 2;
-    if (rows.out == rows.out_end) return;
+    rows.row -= rows.row_bytes;
+    rows.sums[0] = rows.sums[1] = 0;
   }
 }
 
-/// Rows of int8 from widened lanes, where shifts can be usual. Returns whether they can.
-bool multiply_rows(const Product& p, const std::uint32_t* widened) {
-  // A stored exponent is one more than the exponent, but for 0.
-  const int shift = -p.unit - 31;
-  const int most = std::min<int>(31, shift - 1);
-  if (shift > 62) return false;
+/// The shift of a row whose scale's stored exponent is 0, of the usual ones less 32. (A stored
+/// exponent is one more than the exponent, but for 0.)
+int shift_of_zero(int unit) {
+  return -unit - 31;
+}
+
+/// Sets the least usual shift, which the highest usual scale has.
+void set_least(Rows& rows, const Product& p, int exponent, int usual) {
+  rows.highest = twice(exponent << 11 | 0x7ff);
+  rows.range = twice((usual - 1) << 11 | 0x7ff);
+  rows.factor = p.x.factor.mantissa;
+  rows.top = p.x.factor.mantissa * 4095;
+}
+
+/// Says which scales are usual: those of some exponents whose shifts go up from the least that
+/// makes every result fit. False where there is none.
+///   bits  of a sum, without its sign
+bool set_rounding(Rows& rows, const Product& p, int bits) {
+  const int shift = shift_of_zero(p.unit);
   // Those of a sum, of factor and of the mantissa of a scale; a result must have 30 at most.
-  const int bits =
-      sum_bits(p.x, p.m.block, p.m.blocks()) + significant_bits(p.x.factor.mantissa - 1) + 12;
-  const int safe = std::max<int>(bits - 62, 1);
-  if (safe > most) return false;
-  const std::uint32_t row_bytes = p.m.row_bytes();
+  const int product_bits = bits + significant_bits(p.x.factor.mantissa - 1) + 12;
+  const int least = std::max({product_bits - 62, 1, shift - 31});
+  const int usual = std::min(33 - least, shift - least);
+  if (usual <= 0) return false;
+  set_least(rows, p, shift - least, usual);
+  rows.unit = 1U << (32 - least);
+  rows.start = pieces_of(p).of(p.chunk);
+  return true;
+}
+
+/// The lowest bits of all scales, for 32 bits to hold every sum without them; negative where they
+/// are not zero, or where rows of 64 could not be rounded for it.
+///   bits  of a sum, without its sign
+int narrowing_lift(const Product& p, int bits) {
+  const int lift = std::max(bits - 31, 0);
+  std::uint32_t scales = 0;
+  for (std::uint32_t b = 0; b < p.m.blocks(); ++b) scales |= p.x.scales[b];
+  const bool is_exact = lift < 32 && (scales & ((1U << lift) - 1)) == 0;
+  return is_exact && shift_of_zero(p.unit + lift) >= 17 ? lift : -1;
+}
+
+/// Makes rows of 64 lanes go the short way, where their sums have 32 bits. Returns how many bits
+/// their scales have lost.
+int shorten(Rows& rows, const Product& p, std::uint32_t* widened, int bits) {
+  if (p.m.columns != 64 || p.chunk != 32) return 0;
+  const int lift = narrowing_lift(p, bits);
+  if (lift < 0) return 0;
+  for (std::uint32_t* scale : {widened + 17, widened + 35}) *scale >>= lift + 1;
+  const int shift = shift_of_zero(p.unit + lift);
+  const int highest = std::min(31, shift - 1);
+  // 16 exponents are usual. A shift of 32 and more leaves nothing.
+  set_least(rows, p, highest, 16);
+  rows.unit = static_cast<std::uint32_t>(std::min(shift - highest, 32));
+  rows.start = pieces_of(p).rows_of_64;
+  return lift;
+}
+
+/// Whether rows end with 16 lanes of 32 that are zero in the vector, as what pads them is.
+bool has_empty_end(const Product& p) {
+  const std::int8_t* const end = p.x.values + p.m.columns;
+  return p.chunk == 32 && p.m.columns > 64 &&
+         (load_lanes(end - 16) | load_lanes(end - 12) | load_lanes(end - 8) |
+          load_lanes(end - 4)) == 0;
+}
+
+/// Widens the vector. Returns the bits of a row's sum, without its sign.
+int widen_whole(Rows& rows, const Product& p, std::uint32_t* widened) {
+  std::uint32_t lanes = p.m.columns;
+  rows.widened = widened;
+  rows.row_bytes = lanes;
+  rows.step = lanes;
+  rows.then = rows.finish = round_sums;
+  if (has_empty_end(p)) {
+    lanes -= 32;
+    rows.then = pieces_of(p).of_16;
+    rows.step += 16;
+  }
+  Widened vector = {widened};
+  vector.add(p, 0, lanes, p.chunk);
+  if (lanes != p.m.columns) vector.add(p, lanes, lanes + 16, 16);
+  // A weight is at most 128.
+  return significant_bits(vector.bound) + 7;
+}
+
+/// Rows first to first + count - 1, an even number, or the same row twice.
+void multiply_pairs(Rows& rows, const Product& p, std::int32_t* out, const Scale16* scales,
+                    std::uint32_t first, std::uint32_t count, int unit) {
+  rows.row = p.m.weights + std::size_t{first} * rows.row_bytes;
+  rows.scales = scales;
+  rows.end = scales + count;
+  rows.out = out;
+  rows.sums[0] = rows.sums[1] = 0;
+  if (count != 0) multiply_two_by_two(rows, unit);
+}
+
+/// Rows of int8 or int8_pairs whose vector is widened at once. False where shifts cannot be usual.
+bool multiply_rows(const Product& p, std::uint32_t* widened) {
+  Rows rows;
+  const int bits = widen_whole(rows, p, widened);
+  if (!set_rounding(rows, p, bits)) return false;
+  const int unit = p.unit + shorten(rows, p, widened, bits);
   const std::uint32_t pairs = p.m.rows / 2 * 2;
-  WholeRows rows = {
-      p.m.weights,  row_bytes,          widened,     p.m.row_scales,      p.out, p.out + pairs,
-      twice(shift), twice(most - safe), twice(safe), p.x.factor.mantissa, {}};
-  if (pairs != 0) multiply_two_by_two(rows, p.m.block, p.unit);
+  rows.stride = rows.row_bytes;
+  multiply_pairs(rows, p, p.out, p.m.row_scales, 0, pairs, unit);
   if (pairs == p.m.rows) return true;
   // The last of an odd number of rows is multiplied twice, and counts once.
   const Scale16 scales[2] = {p.m.row_scales[pairs], p.m.row_scales[pairs]};
   std::int32_t out[2];
-  rows.rows = p.m.weights + std::size_t{pairs} * row_bytes;
-  rows.scales = scales;
-  rows.out = out;
-  rows.out_end = out + 2;
-  multiply_two_by_two(rows, p.m.block, p.unit);
+  rows.stride = 0;
+  multiply_pairs(rows, p, out, scales, pairs, 2, unit);
   p.out[pairs] = out[0];
   return true;
 }
@@ -289,20 +468,17 @@ bool multiply_rows(const Product& p, const std::uint32_t* widened) {
 
 void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                    int fraction_bits) {
-  if (matrix.format == WeightFormat::int8_pairs) {
-    return ref::matvec_s8_s32(out, matrix, x, fraction_bits);
-  }
   // Images have whole words in rows of such blocks.
   if (matrix.block < 8 || reinterpret_cast<std::uintptr_t>(matrix.weights) % 4 != 0) {
     return ref::matvec_s8_s32(out, matrix, x, fraction_bits);
   }
-  const Product p = {out, matrix, x, x.factor.exponent + matrix.exponent + fraction_bits,
-                     kWords / (matrix.block / 2 + 2)};
+  const bool is_int4 = matrix.format == WeightFormat::int4;
+  const std::uint32_t chunk = is_int4 ? matrix.block : std::min<std::uint32_t>(matrix.block, 32);
+  const Product p = {out,   matrix,
+                     x,     x.factor.exponent + matrix.exponent + fraction_bits,
+                     chunk, kWords / (chunk / 2 + 2)};
   std::uint32_t widened[kWords];
-  if (matrix.format == WeightFormat::int8 && matrix.blocks() <= p.parts) {
-    widen(widened, matrix, x, 0, matrix.blocks());
-    if (multiply_rows(p, widened)) return;
-  }
+  if (!is_int4 && p.chunks() <= p.parts && multiply_rows(p, widened)) return;
   for (std::uint32_t r = 0; r < matrix.rows; r += kRowsPerGroup) {
     multiply_group(p, r, std::min(kRowsPerGroup, matrix.rows - r), widened);
   }
