@@ -25,9 +25,11 @@ enum class Draw : std::uint8_t {
   lowest,     // weights of the lowest value, lanes 127, all scales at their limit
   highest,    // weights of the highest value, lanes -127, all scales at their limit
   alternate,  // weights and lanes at both ends by turns, all scales at their limit
+  usual,      // as images have them: scales of blocks near each other, those of rows near their
+              // limit, but for some; the last lanes are zero
 };
-inline constexpr std::array kDraws = {Draw::random, Draw::awkward, Draw::lowest, Draw::highest,
-                                      Draw::alternate};
+inline constexpr std::array kDraws = {Draw::random,  Draw::awkward,   Draw::lowest,
+                                      Draw::highest, Draw::alternate, Draw::usual};
 
 struct MatvecShape {
   std::uint32_t rows = 1;
@@ -69,9 +71,12 @@ class MatvecCase {
 
  private:
   static constexpr std::size_t kGuards = 4;
+  static constexpr std::uint64_t kMostZeros = 40;
   static constexpr std::int32_t kGuard = 0x5a5a1234;
 
-  bool is_extreme() const { return draw_ != Draw::random && draw_ != Draw::awkward; }
+  bool is_extreme() const {
+    return draw_ != Draw::random && draw_ != Draw::awkward && draw_ != Draw::usual;
+  }
 
   std::uint8_t weight(std::size_t i) {
     const bool is_int4 = matrix_.format == WeightFormat::int4;
@@ -86,8 +91,13 @@ class MatvecCase {
     if (!is_extreme()) return random_.between<std::int8_t>(-127, 127);
     return draw_ == Draw::lowest || (draw_ == Draw::alternate && i % 2 == 0) ? 127 : -127;
   }
+  Scale16 row_scale() {
+    if (draw_ != Draw::usual) return scale();
+    return {random_.between<std::uint16_t>(random_.below(16) == 0 ? 0 : 0xd000, 0xffff)};
+  }
   Scale16 scale() {
     if (is_extreme()) return {kScale16Max};
+    if (draw_ == Draw::usual) return {random_.between<std::uint16_t>(0x5000, 0x5fff)};
     if (draw_ == Draw::awkward) return {static_cast<std::uint16_t>(random_.next())};
     return {random_.between<std::uint16_t>(0x3000, 0x5000)};
   }
@@ -96,7 +106,7 @@ class MatvecCase {
     const auto weights = arena_.take<std::uint8_t>(std::size_t{matrix_.rows} * matrix_.row_bytes());
     for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = weight(i);
     const auto scales = arena_.take<Scale16>(matrix_.rows);
-    for (Scale16& row : scales) row = scale();
+    for (Scale16& row : scales) row = row_scale();
     matrix_.weights = weights.data();
     matrix_.row_scales = scales.data();
     if (matrix_.format != WeightFormat::int4) return;
@@ -110,6 +120,11 @@ class MatvecCase {
   void make_vector(std::uint32_t blocks) {
     const auto values = arena_.take<std::int8_t>(matrix_.columns);
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = lane(i);
+    if (draw_ == Draw::usual) {
+      const auto most = std::min<std::uint64_t>(values.size(), kMostZeros);
+      std::ranges::fill(values.last(static_cast<std::size_t>(random_.below(most + 1))),
+                        std::int8_t{0});
+    }
     const auto stored = arena_.take<Scale16>(blocks);
     for (Scale16& block : stored) block = scale();
     const auto aligned = arena_.take<std::uint32_t>(blocks);
@@ -125,7 +140,8 @@ class MatvecCase {
   void choose_exponent(int unit) {
     const int product_bits = matrix_.format == WeightFormat::int4 ? 18 : 14;
     const int sum_bits = product_bits + 27 + significant_bits(matrix_.columns);
-    const int row_exponent = is_extreme() ? 30 : draw_ == Draw::awkward ? 24 : 9;
+    const bool has_large_rows = is_extreme() || draw_ == Draw::usual;
+    const int row_exponent = has_large_rows ? 30 : draw_ == Draw::awkward ? 24 : 9;
     matrix_.exponent =
         random_.between<int>(24, 36) - sum_bits - 12 - 20 - row_exponent - unit - fraction_bits_;
   }
