@@ -112,20 +112,23 @@ if(MOTE_KERNELS MATCHES "^(aarch64|x86)$")
   list(APPEND MOTE_SOURCES kernels/isa_rounding.cpp)
 endif()
 
-# The steps of attention and their products: chips without vectors keep a piece of a row in
-# registers, and compilers make vectors of the portable form.
+# The steps of attention and their products, and loops over lanes: chips without vectors keep a piece
+# of a row in registers, and compilers make vectors of the portable form.
 set(MOTE_ATTEND_STEPS attention/attend_portable.cpp)
 set(MOTE_WEIGH attention/weigh_portable.cpp)
 set(MOTE_HEAD_ROWS kernels/head_rows_portable.cpp)
+set(MOTE_LANES kernels/activation_portable.cpp kernels/quantize_portable.cpp)
 if(MOTE_KERNELS MATCHES "^(armv6m|armv7em)$")
   set(MOTE_HEAD_ROWS kernels/head_rows_scalar.cpp)
 endif()
 if(MOTE_KERNELS MATCHES "^(armv7em|mve)$")
   set(MOTE_ATTEND_STEPS attention/attend_armv7em.cpp)
   set(MOTE_WEIGH attention/weigh_armv7em.cpp)
+  set(MOTE_LANES kernels/activation_armv7em.cpp kernels/quantize_armv7em.cpp)
 elseif(MOTE_KERNELS STREQUAL "rv32")
   set(MOTE_ATTEND_STEPS attention/attend_rv32.cpp)
   set(MOTE_WEIGH attention/weigh_rv32.cpp)
   set(MOTE_HEAD_ROWS)
 endif()
-list(APPEND MOTE_SOURCES ${MOTE_ATTEND_STEPS} ${MOTE_WEIGH} ${MOTE_HEAD_ROWS})
+list(APPEND MOTE_SOURCES ${MOTE_ATTEND_STEPS} ${MOTE_WEIGH} ${MOTE_HEAD_ROWS}
+     ${MOTE_LANES})

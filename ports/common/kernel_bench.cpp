@@ -19,6 +19,7 @@
 #include "mote/arena.hpp"
 #include "mote/attention.hpp"
 #include "support/attention_cases.hpp"
+#include "support/lane_cases.hpp"
 #include "support/matvec_cases.hpp"
 
 namespace mote {
@@ -196,9 +197,8 @@ void measure_elements() {
   });
   const auto gates = arena.take<std::int32_t>(kLanes);
   for (std::int32_t& gate : gates) gate = random.between<std::int32_t>(-300000, 300000);
-  measure("swiglu", 1, kLanes, 0, {kLanes, 0}, [&] {
-    for (std::uint32_t i = 0; i < kLanes; ++i) wide[i] = swiglu_q36(gates[i], gates[255 - i]);
-  });
+  measure("swiglu", 1, kLanes, 0, {kLanes, 0},
+          [&] { swiglu_lanes(wide.data(), gates.data(), gates.data(), kLanes); });
   const auto turns = random_numbers<std::uint32_t>(arena, random, kLanes / 2);
   measure("rope", 1, kLanes, 0, {kLanes, 0}, [&] { rotate_pairs(gates, turns.data(), 3); });
   // Keeps the results in the program.
@@ -210,6 +210,7 @@ int run() {
       matvec_s8_s32, board::arena().first(test::kMatvecCaseBytes), 1, MOTE_KERNEL_CASES);
   const std::uint32_t wrong_heads = test::count_wrong_attention(
       board::arena().first(test::kAttentionCaseBytes), 1, MOTE_KERNEL_CASES);
+  const std::uint32_t wrong_lanes = test::count_wrong_lanes(1, MOTE_KERNEL_CASES);
   board::write_console("{\"board\": \"");
   board::write_console(board::name());
   board::write_console("\", \"kernels\": \"" MOTE_KERNELS_NAME "\", \"unit\": \"");
@@ -217,13 +218,14 @@ int run() {
   board::write_console("\"");
   print_field("wrong_rows", wrong);
   print_field("wrong_heads", wrong_heads);
+  print_field("wrong_lanes", wrong_lanes);
   board::write_console("}\n");
   measure_matvecs();
   for (const std::uint32_t positions : {1U, 256U, 2048U}) measure_attention(positions);
   measure_softmax();
   measure_elements();
   board::write_console("{\"done\": true}\n");
-  return wrong == 0 && wrong_heads == 0 ? 0 : 1;
+  return wrong + wrong_heads + wrong_lanes == 0 ? 0 : 1;
 }
 
 }  // namespace

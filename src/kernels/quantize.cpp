@@ -8,6 +8,7 @@
 
 #include "base/fixed_point.hpp"
 #include "base/platform.hpp"
+#include "kernels/quantize_steps.hpp"
 
 namespace mote {
 namespace {
@@ -25,53 +26,34 @@ std::uint64_t largest_by_both_ends(std::span<const Lane> in) {
                              static_cast<Magnitude>(high));
 }
 
-/// As largest_by_both_ends, by one comparison a lane: -m comes right before m.
-std::uint64_t largest_in_order(std::span<const std::int32_t> in) {
-  std::uint32_t last = 0;
-  for (const std::int32_t lane : in) {
-    const std::uint32_t order =
-        (static_cast<std::uint32_t>(lane) << 1) ^ static_cast<std::uint32_t>(lane >> 31);
-    last = std::max(last, order);
+template <typename Lane>
+std::uint64_t largest_of(std::span<const Lane> in) {
+  if constexpr (kFavorsSize) return largest_by_both_ends(in);
+  return largest_magnitude(in);
+}
+
+/// encode_scale_up of what has more than 12 bits, in fewer steps where the result is usual.
+Scale16 encode_scale(std::uint32_t value, int exponent) {
+  const int shift = 20 - std::countl_zero(value);
+  const int scale_exponent = exponent + shift;
+  if (kFavorsSize || scale_exponent < 0 || scale_exponent > 29) {
+    return encode_scale_up(value, exponent);
   }
-  return (last >> 1) + (last & 1);
+  // The implied bit counts as one more of the exponent, and so does a carry out of the mantissa.
+  const std::uint32_t mantissa = (value + (1U << shift) - 1) >> shift;
+  return {
+      static_cast<std::uint16_t>((static_cast<std::uint32_t>(scale_exponent) << 11) + mantissa)};
 }
 
-std::uint64_t largest_magnitude(std::span<const std::int32_t> in) {
-  if constexpr (kFavorsSize || kHasWideRegisters) return largest_by_both_ends(in);
-  return largest_in_order(in);
-}
-
-std::uint64_t largest_magnitude(std::span<const std::int64_t> in) {
-  return largest_by_both_ends(in);
-}
-
-/// The smallest scale not below value * 2^exponent / 127, to 24 bits. // value 1 to 2^51
+/// The smallest scale not below value * 2^exponent / 127, to 24 bits. // value 2^48 to 2^50
 Scale16 scale_for_largest(std::uint64_t value, int exponent) {
   // 31 bits, so that the division is one of 32 bits.
-  const int shift = significant_bits(value) - 31;
-  std::uint32_t top = 0;
-  if (shift > 0) {
-    top = static_cast<std::uint32_t>((value + ((std::uint64_t{1} << shift) - 1)) >> shift);
-  } else {
-    top = static_cast<std::uint32_t>(value << -shift);
-  }
-  return encode_scale_up((top + 126) / 127, exponent + shift);
-}
-
-/// lane * 2^-drop, rounded half up, which fits 32 bits. // 1 <= drop <= 32
-std::int32_t narrow(std::int64_t lane, int drop) {
-  if constexpr (kHasWideRegisters) {
-    return static_cast<std::int32_t>(((lane >> (drop - 1)) + 1) >> 1);
-  }
-  const auto low = static_cast<std::uint32_t>(lane);
-  const auto high = static_cast<std::uint32_t>(lane >> 32);
-  const auto twice = static_cast<std::int32_t>((low >> (drop - 1)) | ((high << 1) << (32 - drop)));
-  return (twice >> 1) + (twice & 1);
-}
-
-std::int32_t narrow(std::int32_t lane, int drop) {
-  const std::int32_t twice = lane >> (drop - 1);
-  return (twice >> 1) + (twice & 1);
+  const auto high = static_cast<std::uint32_t>(value >> 32);
+  const auto low = static_cast<std::uint32_t>(value);
+  const int shift = 33 - std::countl_zero(high);
+  const std::uint32_t top =
+      (high << (32 - shift) | low >> shift) + (low << (32 - shift) != 0 ? 1 : 0);
+  return encode_scale((top + 126) / 127, exponent + shift);
 }
 
 /// Rounded half up and clipped to +-127, for all ratios and shifts.
@@ -81,33 +63,15 @@ std::int8_t round_lane(std::int32_t lane, const BlockRounding& rounding) {
       std::clamp<std::int32_t>(shift_saturate(product, rounding.shift), -127, 127));
 }
 
-/// The lanes of one block, where the scale was not saturated: they need no clipping, as the largest
-/// times the ratio is at most 127 units.
-///   ratio below 2^31, so raised that the upper half of a product is all that matters
-///   shift of the upper half, one bit of which rounds
-template <typename Lane>
-void round_lanes(std::int8_t* out, std::span<const Lane> in, int drop, std::int32_t ratio,
-                 int shift) {
-  const auto round = [&](std::int32_t lane) {
-    const auto high = static_cast<std::int32_t>((std::int64_t{lane} * ratio) >> 32);
-    return static_cast<std::int8_t>(((high >> shift) + 1) >> 1);
-  };
-  if (drop == 0) {
-    for (const Lane lane : in) *out++ = round(static_cast<std::int32_t>(lane));
-  } else {
-    for (const Lane lane : in) *out++ = round(narrow(lane, drop));
-  }
-}
-
 template <typename Lane>
 Scale16 quantize_block(std::int8_t* out, std::span<const Lane> in, Multiplier unit) {
-  const std::uint64_t largest = largest_magnitude(in);
+  const std::uint64_t largest = largest_of(in);
   if (largest == 0) {
     std::fill_n(out, in.size(), std::int8_t{0});
     return {};
   }
   const BlockRounding r = round_block(largest, unit);
-  const int lift = 31 - significant_bits(r.ratio);
+  const int lift = std::countl_zero(r.ratio) - 1;
   const int shift = r.shift + lift - 33;
   if (!kFavorsSize && r.scale.bits != kScale16Max && lift >= 0 && 0 <= shift && shift < 32) {
     round_lanes(out, in, r.drop, static_cast<std::int32_t>(r.ratio << lift), shift);
@@ -123,14 +87,17 @@ Scale16 quantize_block(std::int8_t* out, std::span<const Lane> in, Multiplier un
 
 BlockRounding round_block(std::uint64_t largest, Multiplier unit) {
   if (largest == 0) return {};
-  // Lanes are first brought to 31 bits, so that one product of 64 bits suffices.
-  const int drop = std::max<int>(0, significant_bits(largest) - 30);
-  const auto top =
-      static_cast<std::uint64_t>(shift_round(static_cast<std::int64_t>(largest), drop));
-  const int lift = kMultiplierBits - significant_bits(unit.mantissa);
-  const std::uint32_t mantissa = lift > 0 ? unit.mantissa << lift : unit.mantissa;
-  const int exponent = unit.exponent - std::max<int>(lift, 0) + drop + kScaleFractionBits;
-  const Scale16 scale = scale_for_largest(top * mantissa, exponent);
+  // Lanes are first brought to 31 bits, so that one product of 64 bits suffices; the largest
+  // has 30.
+  const int raise = 30 - significant_bits(largest);
+  const int drop = std::max<int>(0, -raise);
+  const auto top = static_cast<std::uint32_t>(
+      raise >= 0 ? largest << raise : shift_round(static_cast<std::int64_t>(largest), drop));
+  const int lift = std::max<int>(kMultiplierBits - significant_bits(unit.mantissa), 0);
+  const std::uint32_t mantissa = unit.mantissa << lift;
+  const int exponent = unit.exponent - lift + drop + kScaleFractionBits;
+  const Scale16 scale =
+      scale_for_largest(std::uint64_t{top} * mantissa, exponent - std::max<int>(0, raise));
   // lane / S = lane * (mantissa / S.mantissa) * 2^(exponent - S.exponent).
   return {scale, (mantissa << 11) / scale.mantissa(), drop, 11 + scale.exponent() - exponent};
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/fixed_point.hpp"
+#include "support/lane_cases.hpp"
 #include "support/oracle.hpp"
 #include "support/random.hpp"
 
@@ -271,6 +272,10 @@ TEST(QuantizeBlock, lanes_of_32_bits_give_the_same) {
     ASSERT_EQ(block.scale, wide.scale) << bits << " bits, round " << i;
     ASSERT_EQ(block.values, wide.values) << bits << " bits, round " << i;
   }
+}
+
+TEST(Quantize, loops_round_as_one_lane_is_rounded) {
+  for (const std::uint64_t seed : {1, 2, 3}) EXPECT_EQ(test::count_wrong_lanes(seed), 0U) << seed;
 }
 
 }  // namespace
