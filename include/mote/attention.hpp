@@ -102,6 +102,7 @@ class CausalAttention {
   void attend(WideVector& out, std::span<std::uint32_t> scratch, std::uint32_t position,
               std::uint32_t head, const QuantizedVector& query) const;
   /// The same for heads `head` and `head` + 1.
+  ///   scratch (scratch_count(shape)); twice as many serve heads of one K/V head
   void attend_two(WideVector (&out)[2], std::span<std::uint32_t> scratch, std::uint32_t position,
                   std::uint32_t head, const QuantizedVector (&queries)[2]) const;
 

@@ -167,7 +167,7 @@ class Transformer {
                         std::uint32_t head, std::uint32_t index);
   void quantize_head(const WideVector& wide, std::uint32_t head, std::uint32_t index);
   std::uint32_t own_head(std::uint32_t head) const;
-  bool has_pairs(const LayerAttention& attention) const;
+  bool is_pair(const LayerAttention& attention, std::uint32_t head, std::uint32_t position) const;
   void compute_hidden();
   void add_projection(const Projection& projection, const BlockVectors& input);
 
@@ -209,7 +209,8 @@ class Transformer {
   std::span<std::int32_t> rows_;  // (2, lanes) results of one matrix or two, a copy of a query
   std::span<std::int64_t> wide_;  // (lanes) the same before rounding to int8
   std::span<std::int8_t> head_values_;  // (2, head_size) two queries, or a key and a value
-  std::span<std::uint32_t> scores_;     // (positions that a layer attends to at most)
+  std::span<std::uint32_t> scores_;     // (positions that a layer attends to at most) of two heads,
+                                        // if they share keys
   std::span<Candidate> candidates_;     // (candidates)
   std::span<std::uint32_t> decays_;     // (layers, own K/V heads); empty without linear layers
   std::span<std::byte> states_;         // of all layers, one after another

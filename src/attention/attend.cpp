@@ -37,6 +37,16 @@ std::int32_t contribution(std::uint32_t weight, Scale16 scale, int width) {
   return product == 0 ? 0 : static_cast<std::int32_t>(product << -shift);
 }
 
+Multiplier score_factor(const QuantizedVector& query, Multiplier score_scale) {
+  return normalized(
+      std::uint64_t{query.scale.mantissa()} * score_scale.mantissa,
+      query.scale.exponent() + score_scale.exponent + kScoreFractionBits - 2 * kScaleFractionBits);
+}
+
+Multiplier output_unit(const WeightTotals& totals) {
+  return reciprocal(totals.sum, totals.width() - kContributionBits - kScaleFractionBits);
+}
+
 KvRows::KvRows(std::span<std::byte> memory, std::size_t rows, std::uint32_t head_size)
     : head_size_(head_size) {
   MOTE_ASSERT(memory.size() >= bytes(rows, head_size));
@@ -85,11 +95,8 @@ void ref::attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
   Largest largest;
   for (std::size_t s = 0; s < segments.size(); ++s) {
     const QuantizedVector query = queries[queries.size() == 1 ? 0 : s];
-    const Multiplier factor =
-        normalized(std::uint64_t{query.scale.mantissa()} * score_scale.mantissa,
-                   query.scale.exponent() + score_scale.exponent + kScoreFractionBits -
-                       2 * kScaleFractionBits);
-    score_segment(scores, largest, segments[s], query.values, factor, head_size);
+    score_segment(scores, largest, segments[s], query.values, score_factor(query, score_scale),
+                  head_size);
     scores += segments[s].count;
   }
   WeightTotals totals(largest.value_scale);
@@ -104,11 +111,12 @@ void ref::attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
     add_segment(out.values.data(), weights, segment, width, head_size, &segment == segments.data());
     weights += segment.count;
   }
-  out.unit = reciprocal(totals.sum, width - kContributionBits - kScaleFractionBits);
+  out.unit = output_unit(totals);
 }
 
 void ref::attend_two(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
                      Multiplier score_scale) {
+  if (attend_pair(heads, scratch, score_scale)) return;
   for (HeadAttention& head : heads) {
     ref::attend_segments(head.out, scratch, {&head.stored, 1}, {&head.query, 1}, score_scale);
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/platform.hpp"
 #include "mote/attention.hpp"
 
 namespace mote {
@@ -48,7 +49,7 @@ void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
                      Multiplier score_scale);
 
 /// attend_segments of each of two heads.
-///   scratch (positions of the head that has more)
+///   scratch (positions of the head that has more); twice as many serve heads of one K/V head
 void attend_two(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
                 Multiplier score_scale);
 
@@ -56,8 +57,10 @@ void attend_two(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
 
 /// The same bits, by the kernels that run on this computer, or else by the reference.
 #ifdef MOTE_CHOOSES_KERNELS
-/// Whether two heads take less time together than one after the other.
+/// Whether two heads may take less time together than one after the other, and whether only those
+/// that read one K/V head do.
 inline constexpr bool kPairsHeads = true;
+inline constexpr bool kPairsShareKeys = false;
 void attend_two(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
                 Multiplier score_scale);
 void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
@@ -66,7 +69,8 @@ void attend_segments(WideVector& out, std::span<std::uint32_t> scratch,
 #else
 using ref::attend_segments;
 using ref::attend_two;
-inline constexpr bool kPairsHeads = false;
+inline constexpr bool kPairsHeads = !kFavorsSize;
+inline constexpr bool kPairsShareKeys = true;
 #endif
 
 /// The same with one query for all segments.

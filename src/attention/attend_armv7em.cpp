@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scores and sums of values for Cortex-M with the DSP extension. A position takes 25 instructions
-// for the score of a head of 8 lanes, 17 for its contribution and 22 for each 8 lanes of its value:
+// for the score of a head of 8 lanes, 17 for its contribution and 17 for each 8 lanes of its value:
 // the lanes of the query, or the sums, stay in registers, and loops leave what is rare to C++.
+// pair_armv7em.cpp does two heads at once.
 //
 // A scale of a position has an implied bit unless its stored exponent is 0, and its products are
 // shifted by base less the exponent: both are usual where that is at least 0 and below the base.
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "attention/attend_armv7em.hpp"
 #include "attention/attend_steps.hpp"
 #include "kernels/head_rows.hpp"
 #include "mote/config.hpp"
@@ -18,15 +20,16 @@
 namespace mote {
 namespace {
 
+using armv7em::Contributions;
+using armv7em::kLanes;
+using armv7em::usual_base;
+using armv7em::widen;
+
 static_assert(kMaxRowWeight == 1 << kContributionBits);
-constexpr std::size_t kLanes = 8;
 /// Contributions whose products with lanes, up to 2^7 each, int32 can add up: of any size, by their
 /// number, and by their sum.
 constexpr std::uint32_t kContributionsPerFold = 15;
 constexpr std::uint32_t kContributionPerFold = 1 << 24;
-/// Positions whose contributions are made and then used: the fewer, the more often is their sum
-/// small, and up to half as many more rather than few alone.
-constexpr std::uint32_t kPositionsPerSum = 64;
 
 /// Positions whose scores are made, the last of which is at index -1. The assembly below knows the
 /// layout of this and the other structures.
@@ -59,20 +62,21 @@ struct DotRows {
 
 /// Positions whose weights become contributions, likewise.
 struct ScaleRows {
-  std::uint32_t* weights_end;
+  const std::uint32_t* weights_end;
   const Scale16* scales_end;
   std::int32_t index;
   std::uint32_t base;
-  std::uint32_t sum;  // of contributions
+  std::uint32_t sum;   // of contributions
+  std::uint32_t* out;  // raised contributions, every other word
 };
 
 /// Positions whose values are added up, eight lanes of each.
 struct AddRows {
   std::int64_t* out;  // (8)
   const std::int8_t* rows;
-  const std::uint32_t* contributions_end;
-  std::int32_t index;
-  std::uint32_t skip;  // bytes from the eight lanes of a row to those of the next
+  const std::uint32_t* contributions;  // raised, every other word; a zero behind the last
+  const std::uint32_t* end;
+  std::uint32_t skip;  // bytes from behind the eight lanes of a row to those of the next
 };
 
 // clang-format off
@@ -197,8 +201,8 @@ struct AddRows {
 
 /// Ends behind the last position, or at one that is not usual.
 [[gnu::naked]] void scale_rows(ScaleRows*) {
-  asm("push {r4-r7, lr}\n"
-      "ldm r0, {r1-r4, lr}\n"
+  asm("push {r4-r8, lr}\n"
+      "ldm r0, {r1-r4, r8, lr}\n"
       "1:\n"
       "ldrh r5, [r2, r3, lsl #1]\n"
       "ldr r6, [r1, r3, lsl #2]\n"
@@ -209,40 +213,43 @@ struct AddRows {
       "bhs 2f\n"
       "lsl r6, r6, #7\n"
       "umull r12, r6, r6, r7\n"
-      "lsr r6, r6, r5\n"
-      "add r6, r6, #1\n"
-      "lsr r6, r6, #1\n"
-      "str r6, [r1, r3, lsl #2]\n"
-      "add lr, lr, r6\n"
+      "add r5, r5, #1\n"
+      "lsrs r6, r6, r5\n"
+      "adc r6, r6, #0\n"
+      "add r8, r8, r6\n"
+      "lsl r6, r6, #8\n"
+      "str r6, [lr], #8\n"
       "adds r3, r3, #1\n"
       "bne 1b\n"
       "2:\n"
       "str r3, [r0, #8]\n"
-      "str lr, [r0, #16]\n"
-      "pop {r4-r7, pc}\n");
+      "strd r8, lr, [r0, #16]\n"
+      "pop {r4-r8, pc}\n");
 }
 
-// Four lanes of a value times the contribution r0: lr and r12 are scratch.
+// Four lanes r12 of a value times the contribution r0, which is raised by 8 bits: so is each lane
+// where it is the upper byte of a half word and the lower byte is zero, and SMLAW drops 16. lr is
+// scratch, r3 the mask of upper bytes.
 #define MOTE_ADD_LANES(a, b, c, d)            \
-  "sxtb lr, r12\n"                            \
-  "mla " a ", r0, lr, " a "\n"                \
-  "sxtb lr, r12, ror #8\n"                    \
-  "mla " b ", r0, lr, " b "\n"                \
-  "sxtb lr, r12, ror #16\n"                   \
-  "mla " c ", r0, lr, " c "\n"                \
-  "asr r12, r12, #24\n"                       \
-  "mla " d ", r0, r12, " d "\n"
+  "and lr, r3, r12, lsl #8\n"                 \
+  "and r12, r12, r3\n"                        \
+  "smlawb " a ", r0, lr, " a "\n"             \
+  "smlawb " b ", r0, r12, " b "\n"            \
+  "smlawt " c ", r0, lr, " c "\n"             \
+  "smlawt " d ", r0, r12, " d "\n"
 #define MOTE_FOLD(sum)                        \
   "ldrd r12, lr, [r0]\n"                      \
   "adds r12, r12, " sum "\n"                  \
   "adc lr, lr, " sum ", asr #31\n"            \
   "strd r12, lr, [r0], #8\n"
-#define MOTE_ADD_ROWS(skip)                   \
+// `step` leads from the second word of a row to the next row. A contribution of zero is that of a
+// position to pass over, or behind the last.
+#define MOTE_ADD_ROWS(step, further)          \
   asm("push {r4-r11, lr}\n"                   \
-      "ldr r1, [r0, #16]\n"                   \
-      "push {r0, r1}\n"                       \
       "ldrd r1, r2, [r0, #4]\n"               \
-      "ldr r3, [r0, #12]\n"                   \
+      "ldrd r3, r4, [r0, #12]\n"              \
+      "push {r0, r3, r4, lr}\n"               \
+      "mov r3, #0xff00ff00\n"                 \
       "mov r4, #0\n"                          \
       "mov r5, #0\n"                          \
       "mov r6, #0\n"                          \
@@ -252,23 +259,21 @@ struct AddRows {
       "mov r10, #0\n"                         \
       "mov r11, #0\n"                         \
       "1:\n"                                  \
-      "ldr r0, [r2, r3, lsl #2]\n"            \
+      "ldr r0, [r2], #8\n"                    \
+      "cbz r0, 3f\n"                          \
       "ldr r12, [r1], #4\n"                   \
-      "cbnz r0, 3f\n"                         \
-      "add r1, r1, #4\n"                      \
-      skip                                    \
-      "adds r3, r3, #1\n"                     \
-      "bne 1b\n"                              \
-      "b 2f\n"                                \
-      "3:\n"                                  \
       MOTE_ADD_LANES("r4", "r5", "r6", "r7")  \
-      "ldr r12, [r1], #4\n"                   \
+      "ldr r12, [r1], #" step "\n"            \
       MOTE_ADD_LANES("r8", "r9", "r10", "r11") \
-      skip                                    \
-      "adds r3, r3, #1\n"                     \
-      "bne 1b\n"                              \
-      "2:\n"                                  \
-      "pop {r0, r1}\n"                        \
+      further                                 \
+      "b 1b\n"                                \
+      "3:\n"                                  \
+      "ldr r0, [sp, #4]\n"                    \
+      "add r1, r1, #4 + " step "\n"           \
+      further                                 \
+      "cmp r2, r0\n"                          \
+      "bls 1b\n"                              \
+      "pop {r0-r3}\n"                         \
       "ldr r0, [r0]\n"                        \
       MOTE_FOLD("r4")                         \
       MOTE_FOLD("r5")                         \
@@ -280,25 +285,17 @@ struct AddRows {
       MOTE_FOLD("r11")                        \
       "pop {r4-r11, pc}\n")
 
-/// Eight lanes of rows of eight.
-[[gnu::naked]] void add_rows_8(const AddRows*) { MOTE_ADD_ROWS(""); }
-/// Eight lanes of longer rows.
-[[gnu::naked]] void add_rows_part(const AddRows*) {
-  MOTE_ADD_ROWS("ldr r12, [sp, #4]\n"
+/// Eight lanes of rows of 8, 16, 32 and of any multiple of 8.
+[[gnu::naked]] void add_rows_8(const AddRows*) { MOTE_ADD_ROWS("4", ""); }
+[[gnu::naked]] void add_rows_16(const AddRows*) { MOTE_ADD_ROWS("12", ""); }
+[[gnu::naked]] void add_rows_32(const AddRows*) { MOTE_ADD_ROWS("28", ""); }
+[[gnu::naked]] void add_rows_any(const AddRows*) {
+  MOTE_ADD_ROWS("4",
+                "ldr r12, [sp, #8]\n"
                 "add r1, r1, r12\n");
 }
 
 // clang-format on
-
-/// Pairs of int16 in the order in which SXTB16 takes bytes out of words. // count a multiple of 4
-void widen(std::uint32_t* out, const std::int8_t* lanes, std::size_t count) {
-  for (std::size_t i = 0; i < count; i += 4) {
-    std::uint32_t word;
-    std::memcpy(&word, lanes + i, sizeof word);
-    asm("sxtb16 %0, %1" : "=r"(out[i / 2]) : "r"(word));
-    asm("sxtb16 %0, %1, ror #8" : "=r"(out[i / 2 + 1]) : "r"(word));
-  }
-}
 
 std::int32_t dot(const std::int8_t* a, const std::int8_t* b, std::size_t count) {
   std::int32_t sum = 0;
@@ -319,12 +316,16 @@ void dot_rows(std::int32_t* out, const std::int8_t* rows, const std::int8_t* x, 
   if (pairs != count) out[pairs] = dot(rows + pairs * width, x, width);
 }
 
-/// A base below 1 leaves no shift to be usual.
-std::uint32_t usual_base(int base) {
-  return static_cast<std::uint32_t>(std::max<int>(base, 0));
-}
-
 }  // namespace
+
+void armv7em::widen(std::uint32_t* out, const std::int8_t* lanes, std::size_t count) {
+  for (std::size_t i = 0; i < count; i += 4) {
+    std::uint32_t word;
+    std::memcpy(&word, lanes + i, sizeof word);
+    asm("sxtb16 %0, %1" : "=r"(out[i / 2]) : "r"(word));
+    asm("sxtb16 %0, %1, ror #8" : "=r"(out[i / 2 + 1]) : "r"(word));
+  }
+}
 
 void score_segment(std::uint32_t* scores, Largest& largest, const KvSegment& segment,
                    const std::int8_t* query, Multiplier factor, std::size_t head_size) {
@@ -367,57 +368,88 @@ void score_segment(std::uint32_t* scores, Largest& largest, const KvSegment& seg
 
 namespace {
 
-/// Replaces weights by contributions. Returns their sum. // segment.count below 2^11
-std::uint32_t scale_segment(std::uint32_t* weights, const KvSegment& segment, int width) {
+/// Makes contributions of weights. Returns their sum. // segment.count below 2^11
+std::uint32_t scale_segment(Contributions& out, const std::uint32_t* weights,
+                            const KvSegment& segment, int width) {
   const auto count = static_cast<std::int32_t>(segment.count);
-  ScaleRows rows = {weights + count, segment.value_scales + count, -count,
-                    usual_base(width - kContributionBits - 5), 0};
+  ScaleRows rows = {weights + count,
+                    segment.value_scales + count,
+                    -count,
+                    usual_base(width - kContributionBits - 5),
+                    0,
+                    out.pairs[0]};
   for (;;) {
     scale_rows(&rows);
     if (rows.index == 0) return rows.sum;
-    std::uint32_t& weight = rows.weights_end[rows.index];
-    weight = static_cast<std::uint32_t>(contribution(weight, rows.scales_end[rows.index], width));
-    rows.sum += weight;
+    const auto scaled = static_cast<std::uint32_t>(
+        contribution(rows.weights_end[rows.index], rows.scales_end[rows.index], width));
+    *rows.out = scaled << armv7em::kContributionRaise;
+    rows.out += 2;
+    rows.sum += scaled;
     if (++rows.index == 0) return rows.sum;
   }
 }
 
-/// Adds the values of `count` positions whose contributions have the sum `sum`.
-void add_values(std::int64_t* out, const std::int8_t* values, const std::uint32_t* contributions,
-                std::uint32_t count, std::uint32_t sum, std::size_t width) {
+/// Adds eight lanes of the values of positions that lead to a zero.
+void add_eight(const AddRows& add, std::size_t width) {
+  switch (width) {
+    case 8:
+      return add_rows_8(&add);
+    case 16:
+      return add_rows_16(&add);
+    case 32:
+      return add_rows_32(&add);
+    default:
+      return add_rows_any(&add);
+  }
+}
+
+}  // namespace
+
+void armv7em::add_values(std::int64_t* out, const std::int8_t* values, std::uint32_t* contributions,
+                         std::uint32_t count, std::uint32_t sum, std::size_t width) {
   const std::uint32_t step = sum < kContributionPerFold ? count : kContributionsPerFold;
   for (std::uint32_t first = 0; first < count; first += step) {
     const std::uint32_t rows = std::min(step, count - first);
+    std::uint32_t* const end = contributions + std::size_t{2} * rows;
+    const std::uint32_t behind = *end;
+    *end = 0;
     for (std::size_t lane = 0; lane < width; lane += kLanes) {
-      const AddRows add = {out + lane, values + first * width + lane, contributions + first + rows,
-                           -static_cast<std::int32_t>(rows),
-                           static_cast<std::uint32_t>(width - kLanes)};
-      width == kLanes ? add_rows_8(&add) : add_rows_part(&add);
+      add_eight({out + lane, values + lane, contributions, end,
+                 static_cast<std::uint32_t>(width - kLanes)},
+                width);
     }
+    *end = behind;
+    contributions = end;
+    values += rows * width;
   }
+}
+
+namespace {
+
+/// Of heads whose lanes are no multiple of 8.
+void add_odd_segment(std::int64_t* out, std::uint32_t* weights, const KvSegment& segment, int width,
+                     std::size_t head_size) {
+  for (std::uint32_t i = 0; i < segment.count; ++i) {
+    weights[i] =
+        static_cast<std::uint32_t>(contribution(weights[i], segment.value_scales[i], width));
+  }
+  add_rows_s8_s64(out, segment.values, reinterpret_cast<const std::int32_t*>(weights),
+                  segment.count, head_size);
 }
 
 }  // namespace
 
 void add_segment(std::int64_t* out, std::uint32_t* weights, const KvSegment& segment, int width,
                  std::size_t head_size, bool is_first) {
-  if (is_first) {
-    for (std::size_t i = 0; i < head_size; ++i) {
-      out[i] = 0;
-      // Not a call of memset, which small libraries have for single bytes.
-      asm("" ::: "memory");
-    }
-  }
+  if (is_first) clear_lanes(out, head_size);
+  if (head_size % kLanes != 0) return add_odd_segment(out, weights, segment, width, head_size);
   KvSegment part = segment;
+  Contributions made;
   for (std::uint32_t left = segment.count; left != 0; left -= part.count) {
-    part.count = left <= kPositionsPerSum * 3 / 2 ? left : kPositionsPerSum;
-    const std::uint32_t sum = scale_segment(weights, part, width);
-    if (head_size % kLanes == 0) {
-      add_values(out, part.values, weights, part.count, sum, head_size);
-    } else {
-      add_rows_s8_s64(out, part.values, reinterpret_cast<const std::int32_t*>(weights), part.count,
-                      head_size);
-    }
+    part.count = std::min(left, armv7em::kPositionsPerPart);
+    const std::uint32_t sum = scale_segment(made, weights, part, width);
+    armv7em::add_values(out, part.values, made.pairs[0], part.count, sum, head_size);
     weights += part.count;
     part.values += part.count * head_size;
     part.value_scales += part.count;

@@ -252,10 +252,7 @@ void score_segment(std::uint32_t* scores, Largest& largest, const KvSegment& seg
 
 void add_segment(std::int64_t* out, std::uint32_t* weights, const KvSegment& segment, int width,
                  std::size_t head_size, bool is_first) {
-  for (std::size_t i = 0; is_first && i < head_size; ++i) {
-    out[i] = 0;
-    asm("" ::: "memory");  // not a call of memset, which small libraries have for single bytes
-  }
+  if (is_first) clear_lanes(out, head_size);
   // The dropped product is shifted by one bit more, which rounds.
   const Adding adding = {weights,        weights + segment.count,
                          segment.values, segment.value_scales,

@@ -71,6 +71,27 @@ void weigh_segment(std::uint32_t* scores, WeightTotals& totals, const KvSegment&
 void add_segment(std::int64_t* out, std::uint32_t* weights, const KvSegment& segment, int width,
                  std::size_t head_size, bool is_first);
 
+/// attend_segments of two query heads of one K/V head together. False, with nothing done but to the
+/// scratch, where that does not serve: the heads have other keys, or a size that has no form of its
+/// own, or there is no room.
+///   scratch (2 * positions)
+bool attend_pair(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
+                 Multiplier score_scale);
+
+/// What a dot product of query and key, times the key's scale, is multiplied by: a score in Q16.
+Multiplier score_factor(const QuantizedVector& query, Multiplier score_scale);
+
+/// The unit of the sums that contributions of `totals` lead to.
+Multiplier output_unit(const WeightTotals& totals);
+
+/// Zeroes `count` lanes, without a call of memset, which small libraries have for single bytes.
+inline void clear_lanes(std::int64_t* out, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    out[i] = 0;
+    asm("" ::: "memory");
+  }
+}
+
 /// dot * scale * factor, rounded half up and saturated; for any scale. // |dot| < 2^22
 std::int32_t score_of(std::int32_t dot, Scale16 scale, Multiplier factor);
 

@@ -45,4 +45,20 @@ void SlidingWindowAttention::attend(WideVector& out, std::span<std::uint32_t> sc
   attend_segments(out, scratch, segments, queries, score_scale_);
 }
 
+void SlidingWindowAttention::attend_two(WideVector (&out)[2], std::span<std::uint32_t> scratch,
+                                        std::uint32_t position, std::uint32_t head,
+                                        const QuantizedVector (&queries)[2]) const {
+  const std::uint32_t count = positions_attended(shape_, position);
+  MOTE_ASSERT(head + 1 < shape_.n_heads && scratch.size() >= count);
+  const std::uint32_t group = shape_.n_heads / shape_.n_kv_heads;
+  const auto stored = [&](std::uint32_t h) {
+    return segment_of(rows_, h / group * slots(shape_), count);
+  };
+  HeadAttention heads[2] = {{out[0], stored(head), queries[0]},
+                            {out[1], stored(head + 1), queries[1]}};
+  mote::attend_two(heads, scratch, score_scale_);
+  out[0] = heads[0].out;
+  out[1] = heads[1].out;
+}
+
 }  // namespace mote

@@ -38,13 +38,15 @@ class LayerAttention {
   /// The same as `query` wherever sink_query_position is the position itself: `sink_query`.
   void attend(WideVector& out, std::span<std::uint32_t> scratch, std::uint32_t position,
               std::uint32_t head, const QuantizedVector& query, const QuantizedVector& sink_query);
-  /// Whether `attend_two` serves: the layer is causal.
-  bool has_pairs() const { return config_.kind == AttentionKind::causal; }
-  /// As CausalAttention::attend_two.
-  void attend_two(WideVector (&out)[2], std::span<std::uint32_t> scratch, std::uint32_t position,
-                  std::uint32_t head, const QuantizedVector (&queries)[2]) const {
-    causal_.attend_two(out, scratch, position, head, queries);
+  /// Whether `attend_two` serves at a position: the layer is causal, or has a window whose sinks
+  /// need no query of their own.
+  bool has_pairs(std::uint32_t position) const {
+    return config_.kind != AttentionKind::linear && sink_query_position(position) == position;
   }
+  /// `attend` for heads `head` and `head` + 1.
+  ///   scratch as CausalAttention::attend_two has it
+  void attend_two(WideVector (&out)[2], std::span<std::uint32_t> scratch, std::uint32_t position,
+                  std::uint32_t head, const QuantizedVector (&queries)[2]) const;
 
  private:
   LayerAttentionConfig config_;

@@ -79,13 +79,14 @@ std::size_t states_bytes(const Image& image, const AttentionShape& shape, std::u
   return bytes;
 }
 
+/// Scores of one head, or of two that share keys and may be attended to together.
 std::size_t most_scores(const Image& image, const AttentionShape& shape) {
   std::size_t most = 0;
   for (std::uint32_t layer = 1; layer <= image.config().n_layers; ++layer) {
     most = std::max<std::size_t>(
         most, LayerAttention::scratch_count(image.layer_attention(layer), shape));
   }
-  return most;
+  return shape.n_heads > shape.n_kv_heads ? saturating_multiply(most, 2) : most;
 }
 
 }  // namespace

@@ -119,15 +119,18 @@ void Transformer::attend_heads(LayerAttention& attention, const Projection& wq, 
     if (!kFavorsSize && attention.sink_query_position(position) == position) {
       turn(rows_.first(lanes), attention, position);
     }
-    std::size_t lane = 0;
-    if constexpr (kPairsHeads) {
-      const std::size_t two = has_pairs(attention) ? 2 * std::size_t{head_size} : lanes + 1;
-      for (; lane + two <= lanes; lane += two, at += 2) {
-        attend_two_heads(attention, rows_.subspan(lane, two), slice_.heads.head(at), index);
+    for (std::size_t lane = 0; lane < lanes;) {
+      const std::uint32_t head = slice_.heads.head(at);
+      const std::size_t left = lanes - lane;
+      std::uint32_t together = 1;
+      if (kPairsHeads && left > head_size && is_pair(attention, head, position)) {
+        attend_two_heads(attention, rows_.subspan(lane, std::size_t{2} * head_size), head, index);
+        together = 2;
+      } else {
+        attend_head(attention, rows_.subspan(lane, head_size), head, index);
       }
-    }
-    for (; lane < lanes; lane += head_size, ++at) {
-      attend_head(attention, rows_.subspan(lane, head_size), slice_.heads.head(at), index);
+      lane += std::size_t{together} * head_size;
+      at += together;
     }
   }
 }
@@ -163,11 +166,14 @@ std::uint32_t Transformer::own_head(std::uint32_t head) const {
   return slice_.heads.kv_index(head, group) * group + head % group;
 }
 
-/// Whether neighbouring heads may go together: they are neighbours in memory too, and there is room
-/// for what they make.
-bool Transformer::has_pairs(const LayerAttention& attention) const {
-  return attention.has_pairs() && slice_.heads.stride == 1 &&
-         wide_.size() >= 2 * std::size_t{config().head_size};
+/// Whether a head and the next may go together: they are neighbours in memory too, and there is
+/// room for what they make.
+bool Transformer::is_pair(const LayerAttention& attention, std::uint32_t head,
+                          std::uint32_t position) const {
+  const std::uint32_t group = config().heads_per_kv_head();
+  return attention.has_pairs(position) && slice_.heads.stride == 1 &&
+         wide_.size() >= 2 * std::size_t{config().head_size} &&
+         (!kPairsShareKeys || head % group + 1 < group);
 }
 
 /// attend_head of heads `head` and `head` + 1.

@@ -35,6 +35,9 @@ class AttentionCase {
     segments_[0] = make_segment(first);
     segments_[1] = make_segment(count - first);
     query_ = {make_lanes(head_size), make_scale(31 - key_exponent_)};
+    other_query_ = {make_lanes(head_size), make_scale(31 - key_exponent_)};
+    other_scores_ = arena_.take<std::uint32_t>(2 * std::size_t{segments_[1].count});
+    other_values_ = arena_.take<std::int64_t>(head_size);
     values_ = arena_.take<std::int64_t>(head_size);
     expected_ = arena_.take<std::int64_t>(head_size);
     MOTE_ASSERT(!arena_.is_exhausted());
@@ -48,11 +51,34 @@ class AttentionCase {
     attend_segments(out, scores_, segments_, query_, scale);
     const std::span scores(reinterpret_cast<std::int32_t*>(scores_.data()), scores_.size());
     plain_attention(expected, scores, segments_, {&query_, 1}, scale);
-    return std::ranges::equal(values_, expected_) && out.unit.mantissa == expected.unit.mantissa &&
-           out.unit.exponent == expected.unit.exponent;
+    return is_same(out, expected);
+  }
+
+  /// Two heads over the second segment, together.
+  bool is_pair_right() {
+    HeadAttention heads[2] = {{{values_, {}}, segments_[1], query_},
+                              {{other_values_, {}}, segments_[1], other_query_}};
+    std::ranges::fill(values_, -1);
+    std::ranges::fill(other_values_, -1);
+    const Multiplier scale = attention_scale(head_size_);
+    attend_two(heads, other_scores_, scale);
+    bool is_right = true;
+    for (const HeadAttention& head : heads) {
+      WideVector expected = {expected_, {}};
+      const std::span scores(reinterpret_cast<std::int32_t*>(scores_.data()),
+                             std::size_t{segments_[1].count});
+      plain_attention(expected, scores, {&segments_[1], 1}, {&head.query, 1}, scale);
+      is_right = is_right && is_same(head.out, expected);
+    }
+    return is_right;
   }
 
  private:
+  static bool is_same(const WideVector& a, const WideVector& b) {
+    return std::ranges::equal(a.values, b.values) && a.unit.mantissa == b.unit.mantissa &&
+           a.unit.exponent == b.unit.exponent;
+  }
+
   const std::int8_t* make_lanes(std::size_t count) {
     const auto lanes = arena_.take<std::int8_t>(count);
     for (std::int8_t& lane : lanes) {
@@ -89,8 +115,11 @@ class AttentionCase {
   int spread_ = 0;
   KvSegment segments_[2];
   QuantizedVector query_;
+  QuantizedVector other_query_;
   std::span<std::uint32_t> scores_;
+  std::span<std::uint32_t> other_scores_;
   std::span<std::int64_t> values_;
+  std::span<std::int64_t> other_values_;
   std::span<std::int64_t> expected_;
 };
 
@@ -104,7 +133,7 @@ inline std::uint32_t count_wrong_attention(std::span<std::byte> memory, std::uin
   for (std::uint32_t i = 0; i < 180; i += every) {
     const std::uint32_t size = kSizes[i % std::size(kSizes)];
     AttentionCase attention(memory, random, random.between<std::uint32_t>(1, 300), size);
-    wrong += attention.is_right() ? 0 : 1;
+    wrong += (attention.is_right() ? 0 : 1) + (attention.is_pair_right() ? 0 : 1);
   }
   return wrong;
 }

@@ -25,6 +25,8 @@ const std::vector<Partner> kPartnerExceptions = {
     {"attention/attend_portable.cpp", "attention/attend_test.cpp", "both forms, one suite"},
     {"attention/attend_armv7em.cpp", "attention/attend_test.cpp", "its cases, run on boards"},
     {"attention/attend_rv32.cpp", "attention/attend_test.cpp", "both forms, one suite"},
+    {"attention/pair_armv7em.cpp", "attention/attend_test.cpp", "its cases, run on boards"},
+    {"attention/pair_portable.cpp", "attention/attend_test.cpp", "what does nothing"},
     {"attention/weigh_armv7em.cpp", "attention/attend_test.cpp", "its cases, run on boards"},
     {"attention/weigh_rv32.cpp", "attention/attend_test.cpp", "its cases, run on boards"},
     {"attention/weigh_portable.cpp", "attention/attend_test.cpp", "both forms, one suite"},
