@@ -8,6 +8,7 @@
 // in 64 bits.
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -24,27 +25,31 @@ namespace {
 
 constexpr std::uint32_t kRows = 8;
 constexpr std::uint32_t kChunk = 64;  // lanes of int8 a step; int4 has twice as many
-constexpr std::size_t kAhead = 2048;  // bytes; of 1024 to 8192 the best by measurement
+// Bytes; of 4096 to 16384, and of 1024 to 8192 behind the next pass, the best by measurement.
+constexpr std::size_t kAhead = 8192;
+constexpr std::size_t kBehindNext = 2048;
 
 __mmask64 mask_of(std::uint32_t bytes) {
   return ~std::uint64_t{0} >> (64 - bytes);
 }
 
-/// Asks for weights of the pass after the one at `weights`, of `pass` bytes, in the order in which
-/// they lie: its rows are too short for the machine to see where they lead, and all are read from
-/// its first step on. `at` bytes of this pass are done.
+/// Asks for weights that come later, in the order in which they lie: the rows of a pass are too
+/// short for the machine to see where they lead, and all are read from its first step on. `at` of
+/// the `pass` bytes at `weights` are done.
 INLINE void fetch_ahead(const std::uint8_t* weights, std::size_t at, std::size_t pass) {
-  const auto address = reinterpret_cast<std::uintptr_t>(weights) + at + pass + kAhead;
+  const std::size_t ahead = std::max(kAhead, pass + kBehindNext);
+  const auto address = reinterpret_cast<std::uintptr_t>(weights) + at + ahead;
   for (std::uint32_t i = 0; i < kRows; ++i) {
     _mm_prefetch(reinterpret_cast<const char*>(address + i * kChunk), _MM_HINT_T0);
   }
 }
 
-/// Asks for the rows of the next pass, of short rows.
-INLINE void fetch_next(const std::uint8_t* weights, std::size_t pass) {
+/// Asks for the rows of a later pass, of short rows: `pass` bytes, at most `Steps` chunks a row.
+template <std::uint32_t Steps>
+INLINE void fetch_later(const std::uint8_t* weights, std::size_t pass) {
   const auto address = reinterpret_cast<std::uintptr_t>(weights) + 4 * pass;
-  for (std::size_t i = 0; i < pass; i += kChunk) {
-    _mm_prefetch(reinterpret_cast<const char*>(address + i), _MM_HINT_T0);
+  for (std::uint32_t i = 0; i < kRows * Steps; ++i) {
+    _mm_prefetch(reinterpret_cast<const char*>(address + i * kChunk), _MM_HINT_T0);
   }
 }
 
@@ -248,7 +253,10 @@ INLINE void for_each_rows(const MatrixView& m, const Multiply& multiply) {
 
 /// Rows of up to `Steps` steps, for which the vector stays in registers.
 template <std::uint32_t B, std::uint32_t Steps>
-void matvec_narrow_int8(std::int32_t* out, const MatrixView& m, const ActivationView& x, int unit) {
+void matvec_narrow_int8(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
+                        int unit) {
+  const MatrixView m = matrix;  // whose numbers stay in registers while `out` is written
+  const std::uint32_t x_mantissa = x.factor.mantissa;
   Step<B> steps[Steps];
   constexpr std::uint32_t kLast = (Steps - 1) * kChunk;
   for (std::uint32_t i = 0; i + 1 < Steps; ++i) steps[i] = load_step<B>(x, i * kChunk, kChunk);
@@ -257,12 +265,12 @@ void matvec_narrow_int8(std::int32_t* out, const MatrixView& m, const Activation
   for_each_rows(m, [&](std::uint32_t first, const Rows& rows, __mmask8 mask) INLINE_LAMBDA {
     RowSums<B> sums;
     __m512i dots[kRows];
-    fetch_next(rows.at[0], kRows * m.columns);
+    fetch_later<Steps>(rows.at[0], kRows * m.columns);
     for (std::uint32_t i = 0; i < Steps; ++i) {
       multiply_step(dots, rows, i * kChunk, i + 1 < Steps ? ~__mmask64{0} : last_mask, steps[i]);
       sums.add(dots, steps[i]);
     }
-    round_rows(out + first, sums.total(), m.row_scales + first, mask, x.factor.mantissa, unit);
+    round_rows(out + first, sums.total(), m.row_scales + first, mask, x_mantissa, unit);
   });
 }
 
