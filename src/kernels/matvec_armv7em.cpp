@@ -381,22 +381,18 @@ bool set_rounding(Rows& rows, const Product& p, int bits) {
 }
 
 /// The lowest bits of all scales, for 32 bits to hold every sum without them; negative where they
-/// are not zero, or where rows of 64 could not be rounded for it.
+/// are not zero, or where rows are not those that go this way.
 ///   bits  of a sum, without its sign
 int narrowing_lift(const Product& p, int bits) {
   const int lift = std::max(bits - 31, 0);
-  std::uint32_t scales = 0;
-  for (std::uint32_t b = 0; b < p.m.blocks(); ++b) scales |= p.x.scales[b];
-  const bool is_exact = lift < 32 && (scales & ((1U << lift) - 1)) == 0;
+  if (p.m.columns != 64 || p.chunk != 32 || lift > 31) return -1;
+  const std::uint32_t scales = p.x.scales[0] | p.x.scales[64 / p.m.block - 1];
+  const bool is_exact = (scales & ((1U << lift) - 1)) == 0;
   return is_exact && shift_of_zero(p.unit + lift) >= 17 ? lift : -1;
 }
 
-/// Makes rows of 64 lanes go the short way, where their sums have 32 bits. Returns how many bits
-/// their scales have lost.
-int shorten(Rows& rows, const Product& p, std::uint32_t* widened, int bits) {
-  if (p.m.columns != 64 || p.chunk != 32) return 0;
-  const int lift = narrowing_lift(p, bits);
-  if (lift < 0) return 0;
+/// Makes rows of 64 lanes go the short way, their scales without the lowest bits.
+void set_narrow(Rows& rows, const Product& p, std::uint32_t* widened, int lift) {
   for (std::uint32_t* scale : {widened + 17, widened + 35}) *scale >>= lift + 1;
   const int shift = shift_of_zero(p.unit + lift);
   const int highest = std::min(31, shift - 1);
@@ -404,7 +400,6 @@ int shorten(Rows& rows, const Product& p, std::uint32_t* widened, int bits) {
   set_least(rows, p, highest, 16);
   rows.unit = static_cast<std::uint32_t>(std::min(shift - highest, 32));
   rows.start = pieces_of(p).rows_of_64;
-  return lift;
 }
 
 /// Whether rows end with 16 lanes of 32 that are zero in the vector, as what pads them is.
@@ -449,8 +444,13 @@ void multiply_pairs(Rows& rows, const Product& p, std::int32_t* out, const Scale
 bool multiply_rows(const Product& p, std::uint32_t* widened) {
   Rows rows;
   const int bits = widen_whole(rows, p, widened);
-  if (!set_rounding(rows, p, bits)) return false;
-  const int unit = p.unit + shorten(rows, p, widened, bits);
+  const int lift = narrowing_lift(p, bits);
+  if (lift >= 0) {
+    set_narrow(rows, p, widened, lift);
+  } else if (!set_rounding(rows, p, bits)) {
+    return false;
+  }
+  const int unit = p.unit + std::max(lift, 0);
   const std::uint32_t pairs = p.m.rows / 2 * 2;
   rows.stride = rows.row_bytes;
   multiply_pairs(rows, p, p.out, p.m.row_scales, 0, pairs, unit);
