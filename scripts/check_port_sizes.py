@@ -13,7 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 COLUMNS = ("code", "rodata", "ram", "stack", "largest_frame")
 INDIRECT = "__indirect_call"
 # What has no call graph: the frame of the start-up code, and at the end of the deepest way either
-# arithmetic of the compiler's library or a kernel in assembly, 100 bytes at most.
+# arithmetic of the compiler's library or a kernel in assembly, 120 bytes at most.
 UNSEEN_STACK_BYTES = 160
 
 

@@ -21,7 +21,7 @@ namespace mote {
 namespace {
 
 /// Rows whose sums are kept while a long vector is widened part by part.
-constexpr std::uint32_t kRowsPerGroup = 32;
+constexpr std::uint32_t kRowsPerGroup = 64;
 
 /// Words of widened lanes: one for each two lanes of a block, and two more.
 constexpr std::uint32_t kWords = 192;
@@ -56,15 +56,18 @@ std::int32_t subtract_lanes(std::int32_t sum, std::uint32_t pair) {
 
 // clang-format off
 
-/// Widens lanes of a block. Returns where their scale goes; there is the sum of their magnitudes.
+/// Widens lanes up to `end`, in chunks of 8, 16 or 32. Where the scale of a chunk goes is the sum of
+/// its magnitudes.
 ///   flip  0xff00ff00 for int8_pairs, 0 for int8
-///   count 8, 16 or 32
-[[gnu::naked]] std::uint32_t* widen_chunk(std::uint32_t*, const std::int8_t*, std::uint32_t,
-                                          std::uint32_t) {
+[[gnu::naked]] void widen_chunks(std::uint32_t*, const std::int8_t*, std::uint32_t, std::uint32_t,
+                                 const std::int8_t*) {
   // lr is what the dot product begins with, r12 what an even lane counts there: -128, or nothing.
-  asm("push {r0, r4-r11, lr}\n"
+  asm("push {r2, r4-r11, lr}\n"
       "orr r12, r3, r3, lsr #1\n"
       "mov r9, #0x80808080\n"
+      "2:\n"
+      "push {r0}\n"
+      "ldr r2, [sp, #4]\n"
       "mov r10, #0\n"
       "mov r11, #4\n"
       "mov lr, #0\n"
@@ -90,10 +93,13 @@ std::int32_t subtract_lanes(std::int32_t sum, std::uint32_t pair) {
       "add r0, r0, r11\n"
       "mov r11, #0\n"
       "bne 1b\n"
-      "ldr r4, [sp], #4\n"
-      "str r10, [r0]\n"
+      "pop {r4}\n"
+      "ldr r5, [sp, #40]\n"
+      "str r10, [r0], #4\n"
       "str lr, [r4, #16]\n"
-      "pop {r4-r11, pc}\n");
+      "cmp r1, r5\n"
+      "bne 2b\n"
+      "pop {r2, r4-r11, pc}\n");
 }
 
 // clang-format on
@@ -129,36 +135,36 @@ struct Product {
   std::uint32_t chunks() const { return m.columns / chunk; }
 };
 
-/// A vector that is widened part by part.
-struct Widened {
-  std::uint32_t* out;       // where the next chunk goes
-  std::uint64_t bound = 0;  // of the magnitudes of lanes, times their scales
-
-  void add_int4(const Product& p, std::uint32_t lane) {
-    out = widen_int4(out, p.x.values + lane, p.chunk);
-    *out = p.x.scales[lane / p.m.block];
-  }
-  void add_int8(const Product& p, std::uint32_t lane, std::uint32_t chunk) {
-    const std::uint32_t flip = p.m.format == WeightFormat::int8_pairs ? 0xff00ff00U : 0;
+/// Lanes `lane` to `end` - 1 of the vector in chunks of so many; twice their scales, and one more
+/// behind the last. Returns the sum of magnitudes times scales.
+std::uint64_t widen_int8(std::uint32_t* out, const Product& p, std::uint32_t lane,
+                         std::uint32_t end, std::uint32_t chunk) {
+  const std::uint32_t flip = p.m.format == WeightFormat::int8_pairs ? 0xff00ff00U : 0;
+  widen_chunks(out, p.x.values + lane, chunk, flip, p.x.values + end);
+  std::uint64_t bound = 0;
+  --out;
+  for (; lane != end; lane += chunk) {
+    out += chunk / 2 + 2;
     const std::uint32_t scale = p.x.scales[lane / p.m.block];
-    out = widen_chunk(out, p.x.values + lane, chunk, flip);
     bound += std::uint64_t{*out} * scale;
-    *out = scale;
+    *out = scale << 1;
   }
-  /// Lanes `lane` to `end` - 1 in chunks of so many; twice their scales, and one more behind the
-  /// last.
-  void add(const Product& p, std::uint32_t lane, std::uint32_t end, std::uint32_t chunk) {
-    for (; lane != end; lane += chunk) {
-      if (p.m.format == WeightFormat::int4) {
-        add_int4(p, lane);
-      } else {
-        add_int8(p, lane, chunk);
-      }
-      *out++ <<= 1;
-    }
-    out[-1] |= 1;
+  *out |= 1;
+  return bound;
+}
+
+/// Chunks first to first + count - 1.
+void widen(std::uint32_t* out, const Product& p, std::uint32_t first, std::uint32_t count) {
+  if (p.m.format != WeightFormat::int4) {
+    widen_int8(out, p, first * p.chunk, (first + count) * p.chunk, p.chunk);
+    return;
   }
-};
+  for (std::uint32_t b = first; b < first + count; ++b) {
+    out = widen_int4(out, p.x.values + b * p.chunk, p.chunk);
+    *out++ = p.x.scales[b] << 1;
+  }
+  out[-1] |= 1;
+}
 
 /// What round_all works on, as the assembly knows it.
 struct Rounding {
@@ -299,8 +305,8 @@ void multiply_part(std::int64_t* sums, const Product& p, std::uint32_t row, std:
   add_chunks(sums + pairs, p, weights, rows % 2 * 2, count, 0, widened);
 }
 
-void multiply_group(const Product& p, std::uint32_t row, std::uint32_t rows,
-                    std::uint32_t* widened) {
+[[gnu::noinline]] void multiply_group(const Product& p, std::uint32_t row, std::uint32_t rows,
+                                      std::uint32_t* widened) {
   std::int64_t sums[kRowsPerGroup];
   for (std::uint32_t r = 0; r < rows; r += 2) {
     sums[r] = sums[r + 1] = 0;
@@ -311,9 +317,7 @@ void multiply_group(const Product& p, std::uint32_t row, std::uint32_t rows,
   for (std::uint32_t c = 0; c < chunks; c += p.parts) {
     const std::uint32_t count = std::min(p.parts, chunks - c);
     // One part stays for all groups.
-    if (row == 0 || count != chunks) {
-      Widened{widened}.add(p, c * p.chunk, (c + count) * p.chunk, p.chunk);
-    }
+    if (row == 0 || count != chunks) widen(widened, p, c, count);
     multiply_part(sums, p, row, rows, c, count, widened);
   }
   const Scale16* const scales = p.m.row_scales + row;
@@ -422,11 +426,12 @@ int widen_whole(Rows& rows, const Product& p, std::uint32_t* widened) {
     rows.then = pieces_of(p).of_16;
     rows.step += 16;
   }
-  Widened vector = {widened};
-  vector.add(p, 0, lanes, p.chunk);
-  if (lanes != p.m.columns) vector.add(p, lanes, lanes + 16, 16);
+  std::uint64_t bound = widen_int8(widened, p, 0, lanes, p.chunk);
+  if (lanes != p.m.columns) {
+    bound += widen_int8(widened + lanes / 32 * 18, p, lanes, lanes + 16, 16);
+  }
   // A weight is at most 128.
-  return significant_bits(vector.bound) + 7;
+  return significant_bits(bound) + 7;
 }
 
 /// Rows first to first + count - 1, an even number, or the same row twice.
