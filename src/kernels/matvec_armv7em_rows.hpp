@@ -35,6 +35,7 @@ struct Rows {
   std::int64_t* kept;            // sums that come next, where `finish` is keep_sums
   const std::uint8_t* row;       // first
   std::uint32_t stride;          // from there to the second
+  std::int64_t begin;            // of sums
 };
 static_assert(offsetof(Rows, highest) == 16 && offsetof(Rows, end) == 28 &&
               offsetof(Rows, scales) == 36 && offsetof(Rows, out) == 40 &&
@@ -125,6 +126,20 @@ static_assert(offsetof(Rows, highest) == 16 && offsetof(Rows, end) == 28 &&
       "mla " out ", " low ", " power ", r4\n"                         \
       "add " out ", " out ", " row ", lsr #31\n"
 
+// Both sums, r0:r1 and r2:r3, with r4 as the difference of `highest` and the scales, r6 and r7 as
+// factor and top. Changes no flag.
+#define MOTE_ROUND_SUMS(first, second, unit)                          \
+      "ubfx " second ", r4, #16, #11\n"                               \
+      "ubfx " first ", r4, #0, #11\n"                                 \
+      "mls " second ", " second ", r6, r7\n"                          \
+      "mls " first ", " first ", r6, r7\n"                            \
+      "ubfx r6, r4, #11, #5\n"                                        \
+      "lsr r7, r4, #27\n"                                             \
+      "lsr r6, " unit ", r6\n"                                        \
+      "lsr r7, " unit ", r7\n"                                        \
+      MOTE_ROUND("r0", "r0", "r1", first, "r6")                       \
+      MOTE_ROUND("r1", "r2", "r3", second, "r7")
+
 #define MOTE_RETURN                                                   \
       "add sp, sp, #80\n"                                             \
       "pop {r4-r11, pc}\n"
@@ -188,13 +203,67 @@ static_assert(offsetof(Rows, highest) == 16 && offsetof(Rows, end) == 28 &&
                  "asr r3, r2, #31\n"                                  \
                  "asr r1, r0, #31\n", "r2", "r3"))
 
-#define MOTE_DEFINE(format, WORD)                                                         \
+// Eight lanes, `more` bytes behind r10, with the vector's r4 to r7: r8 is their dot product.
+#define MOTE_INT8_EIGHT(more)                                         \
+      "ldr r11, [r10, #" more "]\n"                                   \
+      "sxtb16 lr, r11\n"                                              \
+      "smuad r8, lr, r4\n"                                            \
+      "sxtb16 r11, r11, ror #8\n"                                     \
+      "smlad r8, r11, r5, r8\n"                                       \
+      "ldr r11, [r10, #" more " + 4]\n"                               \
+      MOTE_INT8_WORD("r8", "r8", "r11", "r6", "r7")
+#define MOTE_PAIRS_EIGHT(more)                                        \
+      "ldrd r11, lr, [r10, #" more "]\n"                              \
+      "smuad r8, r11, r4\n"                                           \
+      "sxtb16 r11, r11, ror #8\n"                                     \
+      "smlad r8, r11, r5, r8\n"                                       \
+      MOTE_PAIRS_WORD("r8", "r8", "lr", "r6", "r7")
+#define MOTE_EIGHTS(EIGHT, more)                                      \
+      "ldmia r12!, {r4-r9}\n"                                         \
+      EIGHT(more)                                                     \
+      "smlal r0, r1, r8, r9\n"                                        \
+      EIGHT(more " + 64")                                             \
+      "smlal r2, r3, r8, r9\n"
+
+// Rows of 64 lanes, an even number, in chunks of 8 whose scales are what they count. One address is
+// enough for both rows, so that their sums stay in registers; they begin with what dot products
+// begin with else.
+#define MOTE_ROWS_OF_64_BY_8(EIGHT)                                   \
+  asm("2:\n"                                                          \
+      "ldm sp, {r0-r3}\n"                                             \
+      MOTE_EIGHTS(EIGHT, "0")                                         \
+      MOTE_EIGHTS(EIGHT, "8")                                         \
+      MOTE_EIGHTS(EIGHT, "16")                                        \
+      MOTE_EIGHTS(EIGHT, "24")                                        \
+      MOTE_EIGHTS(EIGHT, "32")                                        \
+      MOTE_EIGHTS(EIGHT, "40")                                        \
+      MOTE_EIGHTS(EIGHT, "48")                                        \
+      MOTE_EIGHTS(EIGHT, "56")                                        \
+      "add r4, sp, #16\n"                                             \
+      "ldm r4, {r5-r9, r11, r12, lr}\n"                               \
+      "add r10, r10, #128\n"                                          \
+      "ldr r4, [r11], #4\n"                                           \
+      "usub16 r4, r5, r4\n"                                           \
+      "ldr r5, [sp, #48]\n"                                           \
+      "uqsub16 r5, r4, r5\n"                                          \
+      "cmp r5, #0\n"                                                  \
+      "bne 5f\n"                                                      \
+      "cmp r11, r8\n"                                                 \
+      MOTE_ROUND_SUMS("r5", "r8", "lr")                               \
+      "strd r0, r1, [r12], #8\n"                                      \
+      "strd r11, r12, [sp, #36]\n"                                    \
+      "mov r12, r9\n"                                                 \
+      "bne 2b\n"                                                      \
+      MOTE_LEAVE("add r11, r10, #64\n", "r11", "r12"))
+
+#define MOTE_DEFINE(format, WORD, EIGHT)                                                  \
   [[gnu::naked]] void format##_8() { MOTE_CHUNKS(MOTE_CHUNK_8(WORD), "r5", "60"); }        \
   [[gnu::naked]] void format##_16() { MOTE_CHUNKS(MOTE_CHUNK_16(WORD), "r4", "60"); }      \
   [[gnu::naked]] void format##_32() { MOTE_CHUNKS(MOTE_CHUNK_32(WORD, "8"), "r4", "56"); } \
-  [[gnu::naked]] void format##_rows_of_64() { MOTE_ROWS_OF_64(WORD); }
-MOTE_DEFINE(int8, MOTE_INT8_WORD)
-MOTE_DEFINE(pairs, MOTE_PAIRS_WORD)
+  [[gnu::naked]] void format##_rows_of_64() { MOTE_ROWS_OF_64(WORD); }                    \
+  [[gnu::naked]] void format##_rows_of_64_by_8() { MOTE_ROWS_OF_64_BY_8(EIGHT); }
+MOTE_DEFINE(int8, MOTE_INT8_WORD, MOTE_INT8_EIGHT)
+MOTE_DEFINE(pairs, MOTE_PAIRS_WORD, MOTE_PAIRS_EIGHT)
 
 /// Rounds the sums of two rows.
 [[gnu::naked]] void round_sums() {
@@ -210,16 +279,7 @@ MOTE_DEFINE(pairs, MOTE_PAIRS_WORD)
       "cmp r5, #0\n"
       "bne 5f\n"
       "cmp lr, r10\n"
-      "ubfx r10, r4, #16, #11\n"
-      "ubfx r5, r4, #0, #11\n"
-      "mls r10, r10, r6, r7\n"
-      "mls r5, r5, r6, r7\n"
-      "ubfx r6, r4, #11, #5\n"
-      "lsr r7, r4, #27\n"
-      "lsr r6, r8, r6\n"
-      "lsr r7, r8, r7\n"
-      MOTE_ROUND("r0", "r0", "r1", "r5", "r6")
-      MOTE_ROUND("r1", "r2", "r3", "r10", "r7")
+      MOTE_ROUND_SUMS("r5", "r10", "r8")
       "strd r0, r1, [r9], #8\n"
       "strd lr, r9, [sp, #36]\n"
       "beq 4f\n"

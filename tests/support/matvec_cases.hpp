@@ -163,7 +163,7 @@ void for_each_matvec_shape(const Visit& visit) {
   for (const WeightFormat format :
        {WeightFormat::int8, WeightFormat::int4, WeightFormat::int8_pairs}) {
     for (std::uint32_t block = 2; block <= 64; block *= 2) {
-      for (const std::uint32_t blocks : {1U, 2U, 3U, 4U, 7U, 32U}) {
+      for (const std::uint32_t blocks : {1U, 2U, 3U, 4U, 7U, 8U, 32U}) {
         for (std::uint32_t rows = 1; rows <= 17; ++rows) {
           visit(MatvecShape{rows, blocks, block, format});
         }
