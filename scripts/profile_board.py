@@ -33,7 +33,8 @@ START = "mote::Transformer::decode("
 PARTS = (
     ("matrix times vector", ("matvec", "multiply_", "::multiply(", "write_rows", "prepare_part",
                              "align_scales", "round_sum", "::widen", "rv32::", "write_row",
-                             "narrowing_lift", "add_part", "pass_of")),
+                             "narrowing_lift", "add_part", "pass_of", "::int8_", "::pairs_",
+                             "keep_sums", "round_all", "add_chunks")),
     ("attention", ("attend_segments", "dot_rows", "add_rows", "Attention", "attention", "score_",
                    "contribution", "WeightTotals", "KvRows", "reciprocal", "dot_features",
                    "::add_row(", "make_features", "feature(", "weigh_", "scale_rows",

@@ -13,7 +13,7 @@ namespace mote {
 /// One int8 vector whose block scales stand ready for the kernel: real lane in block b =
 /// values[i] * scales[b] * factor.mantissa * 2^factor.exponent.
 struct ActivationView {
-  const std::int8_t* values = nullptr;    // (columns), whole blocks
+  const std::int8_t* values = nullptr;    // (columns), whole blocks, -127 to 127
   const std::uint32_t* scales = nullptr;  // (columns / block), below 2^27
   Multiplier factor;                      // mantissa at most 2^20; common to all blocks
 };

@@ -2,9 +2,10 @@
 // Matrix times vector for Cortex-M with the DSP extension (M4, M7, M33): two rows a pass, SMLAD.
 //
 // The vector's lanes are widened to pairs of int16 once for many rows, in the order in which the
-// bytes of the weights come out of SXTB16 (int8) or of a mask (int4). Eight lanes of two rows then
-// take 19 instructions: one load of lanes and, for each row, one load of weights, four that take
-// them apart and four SMLAD; int4 loads half as much twice as often. docs/BENCHMARKS.md has counts.
+// weights' come out of SXTB16 (int8), lie in a word (int8_pairs) or come out of a mask (int4).
+// Sixteen lanes of two rows then take 36 instructions, of int8_pairs 28: two loads of lanes and, for
+// each row, one load of four words of weights, eight or four that take them apart and eight SMLAD.
+// Eight lanes of int4 take 19. docs/BENCHMARKS.md has counts.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loops of matvec_armv7em.cpp, which alone includes it, in assembly: two rows at a time, their
-// sums kept for what follows or rounded in place.
+// The loops of matvec_armv7em.cpp, which alone includes it, for int4, in assembly: two rows at a
+// time, whose sums are kept for what follows.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ struct Pass {
   const std::int64_t* sums_end;
   const std::uint32_t* widened;
   std::uint32_t row_skip;  // bytes from the last block of a row to the first of the next but one
-  const std::uint8_t* factors;   // of the first row, int4 only
+  const std::uint8_t* factors;   // of the first row
   std::uint32_t factors_of_row;  // from there to those of the second row
   std::uint32_t factor_skip;     // as row_skip
 };
@@ -27,7 +27,7 @@ static_assert(offsetof(Pass, sums_end) == 4 && offsetof(Pass, widened) == 8 &&
               offsetof(Pass, factors_of_row) == 20 && offsetof(Pass, factor_skip) == 24);
 
 // Each function below multiplies rows, two at a time from row0 and row1 on. A widened block is
-//   int4 only: -8 times the sum of its lanes, since nibbles are stored plus 8
+//   -8 times the sum of its lanes, since nibbles are stored plus 8
 //   B / 2 words of two lanes each
 //   2 * scale, plus 1 in the last block
 
