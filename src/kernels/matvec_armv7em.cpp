@@ -3,9 +3,9 @@
 //
 // The vector's lanes are widened to pairs of int16 once for many rows, in the order in which the
 // weights' come out of SXTB16 (int8), lie in a word (int8_pairs) or come out of a mask (int4).
-// Sixteen lanes of two rows then take 36 instructions, of int8_pairs 28: two loads of lanes and, for
-// each row, one load of four words of weights, eight or four that take them apart and eight SMLAD.
-// Eight lanes of int4 take 19. docs/BENCHMARKS.md has counts.
+// Sixteen lanes of two rows then take 36 instructions, of int8_pairs 28: two loads of lanes and,
+// for each row, one load of four words of weights, eight or four that take them apart and eight
+// SMLAD. Eight lanes of int4 take 19. docs/BENCHMARKS.md has counts.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -57,8 +57,8 @@ std::int32_t subtract_lanes(std::int32_t sum, std::uint32_t pair) {
 
 // clang-format off
 
-/// Widens lanes up to `end`, in chunks of 8, 16 or 32. Where the scale of a chunk goes is the sum of
-/// its magnitudes.
+/// Widens lanes up to `end`, in chunks of 8, 16 or 32. Where the scale of a chunk goes is the sum
+/// of its magnitudes.
 ///   flip  0xff00ff00 for int8_pairs, 0 for int8
 [[gnu::naked]] void widen_chunks(std::uint32_t*, const std::int8_t*, std::uint32_t, std::uint32_t,
                                  const std::int8_t*) {
