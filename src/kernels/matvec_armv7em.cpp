@@ -9,13 +9,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "base/assert.hpp"
 #include "base/fixed_point.hpp"
 #include "kernels/matvec.hpp"
 #include "kernels/matvec_armv7em_loops.hpp"
 #include "kernels/matvec_armv7em_rows.hpp"
+#include "kernels/matvec_armv7em_widen.hpp"
 #include "mote/config.hpp"
 
 namespace mote {
@@ -28,103 +28,6 @@ constexpr std::uint32_t kRowsPerGroup = 64;
 constexpr std::uint32_t kWords = 192;
 static_assert(kWords >= kMaxBlock / 2 + 2);
 
-/// Four lanes; they may lie anywhere.
-std::uint32_t load_lanes(const std::int8_t* lanes) {
-  std::uint32_t word;
-  std::memcpy(&word, lanes, sizeof word);
-  return word;
-}
-
-/// Lanes 0 and 2 as int16.
-std::uint32_t even_lanes(std::uint32_t word) {
-  std::uint32_t pair;
-  asm("sxtb16 %0, %1" : "=r"(pair) : "r"(word));
-  return pair;
-}
-
-/// Lanes 1 and 3 as int16.
-std::uint32_t odd_lanes(std::uint32_t word) {
-  std::uint32_t pair;
-  asm("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
-  return pair;
-}
-
-/// sum less 8 times both lanes of a pair.
-std::int32_t subtract_lanes(std::int32_t sum, std::uint32_t pair) {
-  asm("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(pair), "r"(0xfff8fff8U));
-  return sum;
-}
-
-// clang-format off
-
-/// Widens lanes up to `end`, in chunks of 8, 16 or 32. Where the scale of a chunk goes is the sum
-/// of its magnitudes.
-///   flip  0xff00ff00 for int8_pairs, 0 for int8
-[[gnu::naked]] void widen_chunks(std::uint32_t*, const std::int8_t*, std::uint32_t, std::uint32_t,
-                                 const std::int8_t*) {
-  // lr is what the dot product begins with, r12 what an even lane counts there: -128, or nothing.
-  asm("push {r2, r4-r11, lr}\n"
-      "orr r12, r3, r3, lsr #1\n"
-      "mov r9, #0x80808080\n"
-      "2:\n"
-      "push {r0}\n"
-      "ldr r2, [sp, #4]\n"
-      "mov r10, #0\n"
-      "mov r11, #4\n"
-      "mov lr, #0\n"
-      "1:\n"
-      "ldr r4, [r1], #4\n"
-      "ldr r6, [r1], #4\n"
-      "eor r8, r4, r9\n"
-      "usada8 r10, r8, r9, r10\n"
-      "eor r8, r6, r9\n"
-      "usada8 r10, r8, r9, r10\n"
-      "and r8, r3, r4, lsl #8\n"
-      "sxtb16 r5, r4, ror #8\n"
-      "ssub16 r5, r5, r8\n"
-      "and r8, r3, r6, lsl #8\n"
-      "sxtb16 r7, r6, ror #8\n"
-      "ssub16 r7, r7, r8\n"
-      "sxtb16 r4, r4\n"
-      "sxtb16 r6, r6\n"
-      "smlad lr, r4, r12, lr\n"
-      "smlad lr, r6, r12, lr\n"
-      "subs r2, r2, #8\n"
-      "stmia r0!, {r4-r7}\n"
-      "add r0, r0, r11\n"
-      "mov r11, #0\n"
-      "bne 1b\n"
-      "pop {r4}\n"
-      "ldr r5, [sp, #40]\n"
-      "str r10, [r0], #4\n"
-      "str lr, [r4, #16]\n"
-      "cmp r1, r5\n"
-      "bne 2b\n"
-      "pop {r2, r4-r11, pc}\n");
-}
-
-// clang-format on
-
-std::uint32_t* widen_int4(std::uint32_t* out, const std::int8_t* lanes, std::uint32_t block) {
-  std::uint32_t* const first = out++;
-  std::int32_t sum = 0;
-  const std::uint32_t half = block / 2;
-  const std::int8_t* const end = lanes + half;
-  do {
-    const std::uint32_t low = load_lanes(lanes);
-    const std::uint32_t high = load_lanes(lanes + half);
-    out[0] = even_lanes(low);
-    out[1] = even_lanes(high);
-    out[2] = odd_lanes(low);
-    out[3] = odd_lanes(high);
-    for (int i = 0; i < 4; ++i) sum = subtract_lanes(sum, out[i]);
-    out += 4;
-    lanes += 4;
-  } while (lanes != end);
-  *first = static_cast<std::uint32_t>(sum);
-  return out;
-}
-
 struct Product {
   std::int32_t* out;
   const MatrixView& m;
@@ -136,12 +39,16 @@ struct Product {
   std::uint32_t chunks() const { return m.columns / chunk; }
 };
 
+/// What widen_chunks wants to know of a format.
+std::uint32_t flip_of(const Product& p) {
+  return p.m.format == WeightFormat::int8_pairs ? 0xff00ff00U : 0;
+}
+
 /// Lanes `lane` to `end` - 1 of the vector in chunks of so many; twice their scales, and one more
 /// behind the last. Returns the sum of magnitudes times scales.
 std::uint64_t widen_int8(std::uint32_t* out, const Product& p, std::uint32_t lane,
                          std::uint32_t end, std::uint32_t chunk) {
-  const std::uint32_t flip = p.m.format == WeightFormat::int8_pairs ? 0xff00ff00U : 0;
-  widen_chunks(out, p.x.values + lane, chunk, flip, p.x.values + end);
+  widen_chunks(out, p.x.values + lane, chunk, flip_of(p), p.x.values + end);
   std::uint64_t bound = 0;
   --out;
   for (; lane != end; lane += chunk) {
@@ -386,29 +293,7 @@ bool set_rounding(Rows& rows, const Product& p, int bits) {
   return true;
 }
 
-/// The lowest bits of all scales, for 32 bits to hold every sum without them; negative where they
-/// are not zero, or where rows are not those that go this way.
-///   bits  of a sum, without its sign
-int narrowing_lift(const Product& p, int bits) {
-  const int lift = std::max(bits - 31, 0);
-  if (p.m.columns != 64 || p.chunk != 32 || lift > 31) return -1;
-  const std::uint32_t scales = p.x.scales[0] | p.x.scales[64 / p.m.block - 1];
-  const bool is_exact = (scales & ((1U << lift) - 1)) == 0;
-  return is_exact && shift_of_zero(p.unit + lift) >= 17 ? lift : -1;
-}
-
-/// Makes rows of 64 lanes go the short way, their scales without the lowest bits.
-void set_narrow(Rows& rows, const Product& p, std::uint32_t* widened, int lift) {
-  for (std::uint32_t* scale : {widened + 17, widened + 35}) *scale >>= lift + 1;
-  const int shift = shift_of_zero(p.unit + lift);
-  const int highest = std::min(31, shift - 1);
-  // 16 exponents are usual. A shift of 32 and more leaves nothing.
-  set_least(rows, p, highest, 16);
-  rows.unit = static_cast<std::uint32_t>(std::min(shift - highest, 32));
-  rows.start = pieces_of(p).rows_of_64;
-}
-
-/// The same for an even number of rows in chunks of 8.
+/// Makes an even number of rows of 64 lanes in chunks of 8 go a way of their own.
 void set_eights(Rows& rows, const Product& p, std::uint32_t* widened) {
   if (p.m.columns != 64 || p.chunk != 8 || p.m.rows % 2 != 0) return;
   for (std::uint32_t b = 0; b < 8; ++b) {
@@ -434,6 +319,7 @@ int widen_whole(Rows& rows, const Product& p, std::uint32_t* widened) {
   rows.row_bytes = lanes;
   rows.step = lanes;
   rows.begin = 0;
+  rows.start = pieces_of(p).of(p.chunk);
   rows.then = rows.finish = round_sums;
   if (has_empty_end(p)) {
     lanes -= 32;
@@ -459,29 +345,55 @@ void multiply_pairs(Rows& rows, const Product& p, std::int32_t* out, const Scale
   if (count != 0) multiply_two_by_two(rows, unit);
 }
 
-/// Rows of int8 or int8_pairs whose vector is widened at once. False where shifts cannot be usual.
-bool multiply_rows(const Product& p, std::uint32_t* widened) {
-  Rows rows;
-  const int bits = widen_whole(rows, p, widened);
-  const int lift = narrowing_lift(p, bits);
-  if (lift >= 0) {
-    set_narrow(rows, p, widened, lift);
-  } else {
-    if (!set_rounding(rows, p, bits)) return false;
-    rows.start = pieces_of(p).of(p.chunk);
-    set_eights(rows, p, widened);
-  }
-  const int unit = p.unit + std::max(lift, 0);
+/// All rows.
+///   unit  exponent of a sum, before the scale of its row
+void multiply_all(Rows& rows, const Product& p, int unit) {
   const std::uint32_t pairs = p.m.rows / 2 * 2;
   rows.stride = rows.row_bytes;
   multiply_pairs(rows, p, p.out, p.m.row_scales, 0, pairs, unit);
-  if (pairs == p.m.rows) return true;
+  if (pairs == p.m.rows) return;
   // The last of an odd number of rows is multiplied twice, and counts once.
   const Scale16 scales[2] = {p.m.row_scales[pairs], p.m.row_scales[pairs]};
   std::int32_t out[2];
   rows.stride = 0;
   multiply_pairs(rows, p, out, scales, pairs, 2, unit);
   p.out[pairs] = out[0];
+}
+
+/// Rows of int8 or int8_pairs whose vector is widened at once. False where shifts cannot be usual.
+bool multiply_rows(const Product& p, std::uint32_t* widened) {
+  Rows rows;
+  const int bits = widen_whole(rows, p, widened);
+  if (!set_rounding(rows, p, bits)) return false;
+  set_eights(rows, p, widened);
+  multiply_all(rows, p, p.unit);
+  return true;
+}
+
+/// Rows of 64 lanes in chunks of 32. False where 32 bits without the lowest ones of all scales,
+/// which are zero, need not hold every sum, or where such sums could not be rounded.
+bool multiply_narrow(const Product& p, std::uint32_t* widened) {
+  const std::uint32_t first = p.x.scales[0];
+  const std::uint32_t second = p.x.scales[64 / p.m.block - 1];
+  widen_chunks(widened, p.x.values, 32, flip_of(p), p.x.values + 64);
+  const std::uint64_t bound =
+      std::uint64_t{widened[17]} * first + std::uint64_t{widened[35]} * second;
+  // A weight is at most 128.
+  const int lift = std::max(significant_bits(bound) + 7 - 31, 0);
+  const int shift = shift_of_zero(p.unit + lift);
+  if (((first | second) & ((1U << lift) - 1)) != 0 || shift < 17) return false;
+  widened[17] = first >> lift;
+  widened[35] = second >> lift;
+  const int highest = std::min(31, shift - 1);
+  Rows rows;
+  // 16 exponents are usual. A shift of 32 and more leaves nothing.
+  set_least(rows, p, highest, 16);
+  rows.unit = static_cast<std::uint32_t>(std::min(shift - highest, 32));
+  rows.widened = widened;
+  rows.row_bytes = 64;
+  rows.begin = 0;
+  rows.start = pieces_of(p).rows_of_64;
+  multiply_all(rows, p, p.unit + lift);
   return true;
 }
 
@@ -499,6 +411,7 @@ void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const Activation
                      x,     x.factor.exponent + matrix.exponent + fraction_bits,
                      chunk, kWords / (chunk / 2 + 2)};
   std::uint32_t widened[kWords];
+  if (!is_int4 && matrix.columns == 64 && chunk == 32 && multiply_narrow(p, widened)) return;
   if (!is_int4 && p.chunks() <= p.parts && multiply_rows(p, widened)) return;
   for (std::uint32_t r = 0; r < matrix.rows; r += kRowsPerGroup) {
     multiply_group(p, r, std::min(kRowsPerGroup, matrix.rows - r), widened);
