@@ -90,8 +90,7 @@ static_assert(offsetof(Rows, highest) == 16 && offsetof(Rows, end) == 28 &&
 #define MOTE_CHUNK_16(WORD)                                           \
       MOTE_CHUNK_BEGIN(WORD)                                          \
       MOTE_CHUNK_END(WORD, "8")
-#define MOTE_CHUNK_32(WORD, advance)                                  \
-      MOTE_CHUNK_BEGIN(WORD)                                          \
+#define MOTE_CHUNK_MIDDLE(WORD)                                       \
       "ldmia r12!, {r0-r3}\n"                                         \
       MOTE_TWO(WORD, "r8", "r8", "r6", "r7")                          \
       "ldmia r11!, {r4-r7}\n"                                         \
@@ -99,7 +98,10 @@ static_assert(offsetof(Rows, highest) == 16 && offsetof(Rows, end) == 28 &&
       "ldmia r12!, {r0-r3}\n"                                         \
       MOTE_TWO(WORD, "r9", "r9", "r6", "r7")                          \
       "ldmia r10!, {r4-r7}\n"                                         \
-      MOTE_TWO(WORD, "r8", "r8", "r4", "r5")                          \
+      MOTE_TWO(WORD, "r8", "r8", "r4", "r5")
+#define MOTE_CHUNK_32(WORD, advance)                                  \
+      MOTE_CHUNK_BEGIN(WORD)                                          \
+      MOTE_CHUNK_MIDDLE(WORD)                                         \
       MOTE_CHUNK_END(WORD, advance)
 
 // Chunks up to the last, whose scale has its lowest bit set; others are twice what they count. The
@@ -165,19 +167,38 @@ static_assert(offsetof(Rows, highest) == 16 && offsetof(Rows, end) == 28 &&
       "asrs " sum ", " sum ", " shift "\n"                            \
       "adc " sum ", " sum ", #0\n"
 
+// Both chunks of rows of 64 lanes. Of int8_pairs the first, whose scale lr has room for, loads two
+// words of the second row for the other.
+#define MOTE_INT8_FIRST MOTE_CHUNK_32(MOTE_INT8_WORD, "8")
+#define MOTE_INT8_SECOND MOTE_CHUNK_32(MOTE_INT8_WORD, "72")
+#define MOTE_PAIRS_FIRST                                              \
+      MOTE_CHUNK_BEGIN(MOTE_PAIRS_WORD)                               \
+      MOTE_CHUNK_MIDDLE(MOTE_PAIRS_WORD)                              \
+      "ldmia r12!, {r0-r3, lr}\n"                                     \
+      MOTE_TWO(MOTE_PAIRS_WORD, "r8", "r8", "r6", "r7")               \
+      "ldmia r11!, {r4-r7}\n"                                         \
+      MOTE_TWO(MOTE_PAIRS_WORD, "r9", "r9", "r4", "r5")
+#define MOTE_PAIRS_SECOND                                             \
+      "ldmia r12!, {r0-r3, r8}\n"                                     \
+      MOTE_TWO(MOTE_PAIRS_WORD, "r9", "r8", "r6", "r7")               \
+      "ldmia r10!, {r4-r7}\n"                                         \
+      MOTE_TWO(MOTE_PAIRS_WORD, "r8", "r8", "r4", "r5")               \
+      MOTE_CHUNK_MIDDLE(MOTE_PAIRS_WORD)                              \
+      MOTE_CHUNK_END(MOTE_PAIRS_WORD, "72")
+
 // Rows of 64 lanes, two chunks, whose sums have 32 bits with scales that are what they count. The
 // sums, scales and out are [sp] to [sp, #12], and the shift [sp, #36].
-#define MOTE_ROWS_OF_64(WORD)                                         \
+#define MOTE_ROWS_OF_64(FIRST, scale, SECOND)                         \
   asm("ldrd r2, r3, [sp, #36]\n"                                      \
       "ldr r4, [sp, #44]\n"                                           \
       "strd r2, r3, [sp, #8]\n"                                       \
       "str r4, [sp, #36]\n"                                           \
       "2:\n"                                                          \
-      MOTE_CHUNK_32(WORD, "8")                                        \
-      "mul r8, r8, r4\n"                                              \
-      "mul r9, r9, r4\n"                                              \
+      FIRST                                                           \
+      "mul r8, r8, " scale "\n"                                       \
+      "mul r9, r9, " scale "\n"                                       \
       "strd r8, r9, [sp]\n"                                           \
-      MOTE_CHUNK_32(WORD, "72")                                       \
+      SECOND                                                          \
       "ldm sp, {r0-r3, r5-r7, r10, r12, lr}\n"                        \
       "mla r0, r8, r4, r0\n"                                          \
       "mla r1, r9, r4, r1\n"                                          \
@@ -260,10 +281,15 @@ static_assert(offsetof(Rows, highest) == 16 && offsetof(Rows, end) == 28 &&
   [[gnu::naked]] void format##_8() { MOTE_CHUNKS(MOTE_CHUNK_8(WORD), "r5", "60"); }        \
   [[gnu::naked]] void format##_16() { MOTE_CHUNKS(MOTE_CHUNK_16(WORD), "r4", "60"); }      \
   [[gnu::naked]] void format##_32() { MOTE_CHUNKS(MOTE_CHUNK_32(WORD, "8"), "r4", "56"); } \
-  [[gnu::naked]] void format##_rows_of_64() { MOTE_ROWS_OF_64(WORD); }                    \
   [[gnu::naked]] void format##_rows_of_64_by_8() { MOTE_ROWS_OF_64_BY_8(EIGHT); }
 MOTE_DEFINE(int8, MOTE_INT8_WORD, MOTE_INT8_EIGHT)
 MOTE_DEFINE(pairs, MOTE_PAIRS_WORD, MOTE_PAIRS_EIGHT)
+[[gnu::naked]] void int8_rows_of_64() {
+  MOTE_ROWS_OF_64(MOTE_INT8_FIRST, "r4", MOTE_INT8_SECOND);
+}
+[[gnu::naked]] void pairs_rows_of_64() {
+  MOTE_ROWS_OF_64(MOTE_PAIRS_FIRST, "lr", MOTE_PAIRS_SECOND);
+}
 
 /// Rounds the sums of two rows.
 [[gnu::naked]] void round_sums() {
