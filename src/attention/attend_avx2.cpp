@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "attention/attend_avx2_scores.hpp"
 #include "attention/attend_avx2_values.hpp"
@@ -97,13 +98,16 @@ INLINE int weigh(const Head& head, const Largest& largest, Totals& totals) {
 /// Adds the values of all positions. Returns shifts, below 0 where some number does not fit.
 template <bool kPadded>
 [[gnu::noinline]] __m256i add_all(const Head& head, int width) {
+  std::int64_t* const out = head.out->values.data();
+  const std::size_t head_size = head.out->values.size();
+  std::memset(out, 0, head_size * sizeof *out);
   __m256i shifts = _mm256_setzero_si256();
   const __m256i base = set(width - kContributionBits - kProductDrop);
-  for_each_segment<kPadded>(head, [&](const KvSegment& segment, std::size_t s,
-                                      std::uint32_t* numbers) INLINE_LAMBDA {
-    shifts = _mm256_or_si256(shifts, make_digits<kPadded>(numbers, segment, base));
-    add_values<kPadded>(head.out->values.data(), numbers, segment, head.out->values.size(), s == 0);
-  });
+  for_each_segment<kPadded>(
+      head, [&](const KvSegment& segment, std::size_t, std::uint32_t* numbers) INLINE_LAMBDA {
+        shifts = _mm256_or_si256(shifts, make_digits<kPadded>(numbers, segment, base));
+        add_values<kPadded>(out, numbers, segment, head_size);
+      });
   return shifts;
 }
 

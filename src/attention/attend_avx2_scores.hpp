@@ -50,6 +50,18 @@ INLINE void for_each_step(std::uint32_t count, const Visit& visit) {
   if (t < count) visit(t, count - t);
 }
 
+/// Steps whose sums 32 bits hold, of weights and of values.
+constexpr std::uint32_t kStepsPerFold = 128;
+
+/// Calls visit(first position, positions) for so many steps at a time.
+template <typename Visit>
+INLINE void for_each_fold(std::uint32_t count, const Visit& visit) {
+  constexpr std::uint32_t kFold = kStepsPerFold * kStep;
+  for (std::uint32_t first = 0; first < count; first += kFold) {
+    visit(first, count - first < kFold ? count - first : kFold);
+  }
+}
+
 /// All bits of the first `count` numbers.
 INLINE __m256i first_numbers(std::uint32_t count) {
   const __m256i places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -142,13 +154,19 @@ INLINE __m256i add_fours(__m256i a, __m256i b, __m256i c, __m256i d) {
   return _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
 }
 
+/// The rows of a step of heads of 8 lanes, copied where there are not all of them.
+INLINE const std::int8_t* whole_step(std::int8_t (&part)[8 * kStep], const std::int8_t* rows,
+                                     std::uint32_t count) {
+  if (count == kStep) return rows;
+  std::memset(part, 0, sizeof part);
+  std::memcpy(part, rows, 8 * count);
+  return part;
+}
+
 /// Dot products with the keys of a step, of heads of 8 lanes.
 INLINE __m256i dot_short_keys(const Query& query, const std::int8_t* keys, std::uint32_t count) {
-  alignas(32) std::int8_t part[8 * kStep] = {};
-  if (count < kStep) {
-    std::memcpy(part, keys, 8 * count);
-    keys = part;
-  }
+  alignas(32) std::int8_t part[8 * kStep];
+  keys = whole_step(part, keys, count);
   const __m256i even_odd = add_fours(multiply(query, 0, keys), multiply(query, 0, keys + 16),
                                      multiply(query, 0, keys + 32), multiply(query, 0, keys + 48));
   return _mm256_permutevar8x32_epi32(even_odd, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
@@ -177,13 +195,15 @@ INLINE __m256i join_high(__m256i even, __m256i odd) {
   return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
 }
 
-/// The upper halves of the products of unsigned numbers.
-INLINE __m256i high_products(__m256i a, __m256i b) {
-  return join_high(_mm256_mul_epu32(a, b),
-                   _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32)));
+/// Products of weights and mantissas, less the lowest bits.
+INLINE __m256i dropped_products(__m256i a, __m256i b) {
+  const __m256i even = _mm256_mul_epu32(a, b);
+  const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
+  return _mm256_blend_epi32(_mm256_srli_epi64(even, kProductDrop),
+                            _mm256_slli_epi64(odd, 32 - kProductDrop), 0xaa);
 }
 
-/// Those of signed numbers with unsigned ones.
+/// The upper halves of the products of signed numbers with unsigned ones.
 INLINE __m256i high_signed_products(__m256i a, __m256i b) {
   const __m256i high = join_high(
       _mm256_mul_epi32(a, b), _mm256_mul_epi32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32)));
@@ -242,20 +262,25 @@ struct Totals {
 template <bool kPadded>
 INLINE void weigh_segment(std::uint32_t* scores, Totals& totals, const KvSegment& segment,
                           __m256i top, __m256i above) {
-  for_each_step(segment.count, [&](std::uint32_t t, std::uint32_t count) INLINE_LAMBDA {
-    const __m256i below = _mm256_sub_epi32(top, Numbers<kPadded>::load(scores + t, count));
-    // From Q30 to Q24.
-    __m256i weights = _mm256_srli_epi32(_mm256_add_epi32(exp2_negative(below), set(32)), 6);
-    if (!kPadded && count < kStep) weights = _mm256_and_si256(weights, first_numbers(count));
-    const __m256i even = _mm256_and_si256(weights, _mm256_set1_epi64x(0xffffffff));
-    totals.sum =
-        _mm256_add_epi64(totals.sum, _mm256_add_epi64(even, _mm256_srli_epi64(weights, 32)));
-    const Scales scale = decode(_mm256_cvtepu16_epi32(load_bits(segment.value_scales + t, count)));
-    const __m256i product = high_products(_mm256_slli_epi32(weights, 7),
-                                          _mm256_slli_epi32(scale.mantissa, 25 - kProductDrop));
-    Numbers<kPadded>::store(scores + t, count, product);
-    const __m256i unit = _mm256_sub_epi32(above, scale.above);
-    totals.widest = _mm256_max_epi32(totals.widest, _mm256_srlv_epi32(product, unit));
+  for_each_fold(segment.count, [&](std::uint32_t first, std::uint32_t positions) INLINE_LAMBDA {
+    __m256i sum = _mm256_setzero_si256();
+    for_each_step(positions, [&](std::uint32_t step, std::uint32_t count) INLINE_LAMBDA {
+      const std::uint32_t t = first + step;
+      const __m256i below = _mm256_sub_epi32(top, Numbers<kPadded>::load(scores + t, count));
+      // Q24, as softmax_weight rounds it.
+      __m256i weights =
+          _mm256_srli_epi32(_mm256_add_epi32(twice_exp2_negative(below), set(1 + (1 << 6))), 7);
+      if (!kPadded && count < kStep) weights = _mm256_and_si256(weights, first_numbers(count));
+      sum = _mm256_add_epi32(sum, weights);
+      const Scales scale =
+          decode(_mm256_cvtepu16_epi32(load_bits(segment.value_scales + t, count)));
+      const __m256i product = dropped_products(weights, scale.mantissa);
+      Numbers<kPadded>::store(scores + t, count, product);
+      const __m256i unit = _mm256_sub_epi32(above, scale.above);
+      totals.widest = _mm256_max_epi32(totals.widest, _mm256_srlv_epi32(product, unit));
+    });
+    const __m256i even = _mm256_and_si256(sum, _mm256_set1_epi64x(0xffffffff));
+    totals.sum = _mm256_add_epi64(totals.sum, _mm256_add_epi64(even, _mm256_srli_epi64(sum, 32)));
   });
 }
 

@@ -15,10 +15,6 @@
 namespace mote::avx2 {
 namespace {
 
-/// Steps whose sums 32 bits hold: each adds four products of a lane and up to 2^13, and the halves
-/// of a vector are added up at the end.
-constexpr std::uint32_t kStepsPerFold = 128;
-
 /// Replaces products by contributions, whose shifts are counted from `base`, as a byte for each
 /// digit, the lowest first. Returns shifts, below 0 where some number does not fit.
 template <bool kPadded>
@@ -79,97 +75,89 @@ INLINE __m256i total_of(const Sums& sums) {
   return _mm256_add_epi64(widen(sums.low), _mm256_slli_epi64(widen(sums.high), 7));
 }
 
-/// Adds sums to the lanes from the one at `skip` on, or puts them there.
+/// Adds sums to the lanes, from the one at `skip` on.
 template <std::size_t Groups>
-INLINE void store_sums(std::int64_t* out, const Sums (&sums)[Groups], std::size_t skip,
-                       bool is_first) {
+INLINE void add_sums(std::int64_t* out, const Sums (&sums)[Groups], std::size_t skip) {
   alignas(32) std::int64_t lanes[4 * Groups];
   for (std::size_t g = 0; g < Groups; ++g) {
-    __m256i total = total_of(sums[g]);
-    auto* const to = reinterpret_cast<__m256i*>(skip == 0 ? out + 4 * g : lanes + 4 * g);
-    if (skip == 0 && !is_first) total = _mm256_add_epi64(total, _mm256_loadu_si256(to));
-    _mm256_storeu_si256(to, total);
+    const __m256i total = total_of(sums[g]);
+    auto* const to = reinterpret_cast<__m256i*>(out + 4 * g);
+    if (skip == 0) _mm256_storeu_si256(to, _mm256_add_epi64(total, _mm256_loadu_si256(to)));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes + 4 * g), total);
   }
   if (skip == 0) return;
-  for (std::size_t i = skip; i < 4 * Groups; ++i) out[i] = (is_first ? 0 : out[i]) + lanes[i];
+  for (std::size_t i = skip; i < 4 * Groups; ++i) out[i] += lanes[i];
 }
 
-/// Calls add(sums, first position, positions) for each step, and stores the sums of several.
+/// Calls add(sums, first position, positions) for each step, and adds the sums of several to the
+/// lanes: a step adds four products of a lane and up to 2^13, and in the end two halves meet.
 template <std::size_t Groups, typename Add>
-INLINE void add_steps(std::int64_t* out, std::uint32_t positions, std::size_t skip, bool is_first,
+INLINE void add_steps(std::int64_t* out, std::uint32_t positions, std::size_t skip,
                       const Add& add) {
-  for (std::uint32_t first = 0; first < positions || is_first; first += kStepsPerFold * kStep) {
-    const std::uint32_t rest = positions - first;
+  static_assert(kStepsPerFold * 4 * 128 <= (1U << 31) / 2 / (1U << 13));
+  for_each_fold(positions, [&](std::uint32_t first, std::uint32_t count) INLINE_LAMBDA {
     Sums sums[Groups];
-    for_each_step(rest < kStepsPerFold * kStep ? rest : kStepsPerFold * kStep,
-                  [&](std::uint32_t t, std::uint32_t count)
-                      INLINE_LAMBDA { add(sums, first + t, count); });
-    store_sums(out, sums, skip, is_first);
-    is_first = false;
-  }
+    for_each_step(count, [&](std::uint32_t t, std::uint32_t step)
+                             INLINE_LAMBDA { add(sums, first + t, step); });
+    add_sums(out, sums, skip);
+  });
 }
 
-INLINE __m256i join(__m128i low, __m128i high) {
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+INLINE __m256i join(const std::int8_t* low, const std::int8_t* high) {
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(load_bytes(low)), load_bytes(high), 1);
 }
 
-/// out[i] (+)= sum over positions of contribution * values[t][i], for heads of 8 lanes.
-template <bool kPadded>
-INLINE void add_short_values(std::int64_t* out, const std::uint32_t* digits,
-                             const KvSegment& segment, bool is_first) {
-  add_steps<2>(out, segment.count, 0, is_first,
-               [&](Sums(&sums)[2], std::uint32_t t, std::uint32_t count) INLINE_LAMBDA {
-                 const std::int8_t* rows = segment.values + 8 * t;
-                 alignas(32) std::int8_t part[8 * kStep] = {};
-                 if (count < kStep) {
-                   std::memcpy(part, rows, 8 * count);
-                   rows = part;
-                 }
-                 const Digits by = load_digits<kPadded>(digits + t, count);
-                 const __m256i first = join(load_bytes(rows), load_bytes(rows + 32));
-                 const __m256i second = join(load_bytes(rows + 16), load_bytes(rows + 48));
-                 const __m256i even = _mm256_unpacklo_epi8(first, second);
-                 const __m256i odd = _mm256_unpackhi_epi8(first, second);
-                 add_quads(sums[0], by, _mm256_unpacklo_epi16(even, odd));
-                 add_quads(sums[1], by, _mm256_unpackhi_epi16(even, odd));
-               });
+/// Of eight rows of 8 lanes.
+INLINE void add_short_rows(Sums (&sums)[2], const Digits& digits, const std::int8_t* rows) {
+  const __m256i first = join(rows, rows + 32);
+  const __m256i second = join(rows + 16, rows + 48);
+  const __m256i even = _mm256_unpacklo_epi8(first, second);
+  const __m256i odd = _mm256_unpackhi_epi8(first, second);
+  add_quads(sums[0], digits, _mm256_unpacklo_epi16(even, odd));
+  add_quads(sums[1], digits, _mm256_unpackhi_epi16(even, odd));
 }
 
-/// The same for sixteen lanes of longer heads, `out` and `values` being those of the first.
-template <bool kPadded>
-INLINE void add_piece(std::int64_t* out, const std::uint32_t* digits, const std::int8_t* values,
-                      std::uint32_t positions, std::size_t head_size, std::size_t skip,
-                      bool is_first) {
-  add_steps<4>(out, positions, skip, is_first,
-               [&](Sums(&sums)[4], std::uint32_t t, std::uint32_t count) INLINE_LAMBDA {
-                 // Rows past the last are any: their digits are 0.
-                 const auto row = [&](std::uint32_t r) INLINE_LAMBDA {
-                   return load_bytes(values + (t + (r < count ? r : 0)) * head_size);
-                 };
-                 const Digits by = load_digits<kPadded>(digits + t, count);
-                 const __m256i a = join(row(0), row(4));
-                 const __m256i b = join(row(2), row(6));
-                 const __m256i c = join(row(1), row(5));
-                 const __m256i d = join(row(3), row(7));
-                 const __m256i low_ab = _mm256_unpacklo_epi8(a, b);
-                 const __m256i low_cd = _mm256_unpacklo_epi8(c, d);
-                 const __m256i high_ab = _mm256_unpackhi_epi8(a, b);
-                 const __m256i high_cd = _mm256_unpackhi_epi8(c, d);
-                 add_quads(sums[0], by, _mm256_unpacklo_epi16(low_ab, low_cd));
-                 add_quads(sums[1], by, _mm256_unpackhi_epi16(low_ab, low_cd));
-                 add_quads(sums[2], by, _mm256_unpacklo_epi16(high_ab, high_cd));
-                 add_quads(sums[3], by, _mm256_unpackhi_epi16(high_ab, high_cd));
-               });
+/// Of sixteen lanes of up to eight rows. Rows past the last are any: their digits are 0.
+INLINE void add_rows(Sums (&sums)[4], const Digits& digits, const std::int8_t* rows,
+                     std::size_t head_size, std::uint32_t count) {
+  const auto two = [&](std::uint32_t r) INLINE_LAMBDA {
+    return join(rows + (r < count ? r : 0) * head_size,
+                rows + (r + 4 < count ? r + 4 : 0) * head_size);
+  };
+  const __m256i a = two(0);
+  const __m256i b = two(2);
+  const __m256i c = two(1);
+  const __m256i d = two(3);
+  const __m256i low_ab = _mm256_unpacklo_epi8(a, b);
+  const __m256i low_cd = _mm256_unpacklo_epi8(c, d);
+  add_quads(sums[0], digits, _mm256_unpacklo_epi16(low_ab, low_cd));
+  add_quads(sums[1], digits, _mm256_unpackhi_epi16(low_ab, low_cd));
+  const __m256i high_ab = _mm256_unpackhi_epi8(a, b);
+  const __m256i high_cd = _mm256_unpackhi_epi8(c, d);
+  add_quads(sums[2], digits, _mm256_unpacklo_epi16(high_ab, high_cd));
+  add_quads(sums[3], digits, _mm256_unpackhi_epi16(high_ab, high_cd));
 }
 
+/// out[i] += sum over positions of contribution * values[t][i].
 template <bool kPadded>
 INLINE void add_values(std::int64_t* out, const std::uint32_t* digits, const KvSegment& segment,
-                       std::size_t head_size, bool is_first) {
-  if (head_size < kPiece) return add_short_values<kPadded>(out, digits, segment, is_first);
+                       std::size_t head_size) {
+  if (head_size < kPiece) {
+    return add_steps<2>(out, segment.count, 0,
+                        [&](Sums(&sums)[2], std::uint32_t t, std::uint32_t count) INLINE_LAMBDA {
+                          alignas(32) std::int8_t part[8 * kStep];
+                          const std::int8_t* const rows =
+                              whole_step(part, segment.values + 8 * t, count);
+                          add_short_rows(sums, load_digits<kPadded>(digits + t, count), rows);
+                        });
+  }
   for (std::size_t p = 0; p * kPiece < head_size; ++p) {
     const std::size_t at = piece_at(p, head_size);
-    add_piece<kPadded>(out + at, digits, segment.values + at, segment.count, head_size,
-                       p * kPiece - at, is_first);
+    add_steps<4>(out + at, segment.count, p * kPiece - at,
+                 [&](Sums(&sums)[4], std::uint32_t t, std::uint32_t count) INLINE_LAMBDA {
+                   add_rows(sums, load_digits<kPadded>(digits + t, count),
+                            segment.values + (t * head_size + at), head_size, count);
+                 });
   }
 }
 

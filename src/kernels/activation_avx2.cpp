@@ -42,9 +42,9 @@ INLINE __m256i exponent_of(__m256i x) {
   return _mm256_blend_epi32(_mm256_srli_epi64(even, 16), _mm256_slli_epi64(odd, 16), 0xaa);
 }
 
-/// sigmoid_q16, of x and 2^-(|x| log2(e)) in Q30.
-INLINE __m256i sigmoid(__m256i x, __m256i power) {
-  const __m256i q16 = _mm256_srli_epi32(_mm256_add_epi32(power, set(1 << 13)), 14);
+/// sigmoid_q16, of x and 2^-(|x| log2(e)) in Q31, which is halved and rounded to Q30, then to Q16.
+INLINE __m256i sigmoid(__m256i x, __m256i twice_power) {
+  const __m256i q16 = _mm256_srli_epi32(_mm256_add_epi32(twice_power, set(1 + (1 << 14))), 15);
   const Words divisor = reinterpret_cast<Words>(_mm256_add_epi32(q16, set(1 << 16)));
   const __m256i positive = reinterpret_cast<__m256i>(x86::divide(divisor));
   const __m256i is_negative = _mm256_srai_epi32(x, 31);
@@ -60,7 +60,7 @@ INLINE __m256i silu_of(__m256i product) {
 INLINE void swiglu(std::int64_t* out, const std::int32_t* gate, const std::int32_t* up) {
   const __m256i x = load(gate);
   const __m256i y = load(up);
-  const __m256i factor = sigmoid(x, exp2_negative(exponent_of(x)));
+  const __m256i factor = sigmoid(x, twice_exp2_negative(exponent_of(x)));
   const __m256i limit = set((1 << 27) - 1);
   const __m256i limited =
       _mm256_max_epi32(_mm256_min_epi32(x, limit), _mm256_sub_epi32(set(0), limit));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// exp2_negative with AVX2, of eight exponents at once.
+// Powers of two with AVX2, of eight exponents at once; the reference is exp2_negative.
 #pragma once
 
 #include <immintrin.h>
@@ -40,18 +40,16 @@ struct PowerPairs {
           _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xdd))};
 }
 
-/// exp2_negative, Q30, of exponents in Q16.
-[[gnu::always_inline]] inline __m256i exp2_negative(__m256i below) {
+/// 2^(-d / 2^16) in Q31, rounded down, of eight d: what exp2_negative halves and rounds, and more,
+/// which is up to 1, where that is 0.
+[[gnu::always_inline]] inline __m256i twice_exp2_negative(__m256i below) {
   const __m256i byte = _mm256_set1_epi32(0xff);
   const PowerPairs pairs = look_up_powers(below);
   const __m256i step = _mm256_sub_epi32(pairs.power, pairs.next);
   const __m256i product = _mm256_mullo_epi32(step, _mm256_and_si256(below, byte));
   const __m256i fall = _mm256_srli_epi32(_mm256_add_epi32(product, _mm256_set1_epi32(128)), 8);
-  const __m256i whole = _mm256_srli_epi32(below, 16);
   const __m256i twice = _mm256_slli_epi32(_mm256_sub_epi32(pairs.power, fall), 1);
-  const __m256i power =
-      _mm256_srli_epi32(_mm256_add_epi32(_mm256_srlv_epi32(twice, whole), _mm256_set1_epi32(1)), 1);
-  return _mm256_and_si256(power, _mm256_cmpgt_epi32(_mm256_set1_epi32(31), whole));
+  return _mm256_srlv_epi32(twice, _mm256_srli_epi32(below, 16));
 }
 
 }  // namespace mote::avx2
