@@ -257,8 +257,8 @@ struct Totals {
 
 /// Replaces the scores of a segment by weight * mantissa of the value's scale, less the lowest
 /// bits.
-///   above of the largest value scale. The largest product with a scale has its highest bit at the
-///   same place in all units, and is not 0 in those of the largest scale, or all are.
+///   above of the largest value scale, in whose units the widest product keeps its highest bit:
+///   where all become 0, the form for rare numbers decides
 template <bool kPadded>
 INLINE void weigh_segment(std::uint32_t* scores, Totals& totals, const KvSegment& segment,
                           __m256i top, __m256i above) {

@@ -92,10 +92,11 @@ INLINE __mmask16 add_short_values(std::int64_t* out, const std::uint32_t* produc
   return rare;
 }
 
-/// The same for up to 64 lanes of longer heads, `out` and `values` being those of the first.
+/// The same for up to 64 lanes of longer heads, from the one at `from` on, of which `out` is. Where
+/// there are no positions there may be no values, to which nothing can be added.
 template <bool kPadded>
 INLINE __mmask16 add_long_values(std::int64_t* out, const std::uint32_t* products,
-                                 const KvSegment& segment, __m512i base, const std::int8_t* values,
+                                 const KvSegment& segment, __m512i base, std::size_t from,
                                  std::size_t head_size, std::uint32_t lanes, bool is_first) {
   const __mmask64 mask = first_bytes(static_cast<int>(lanes));
   __m512i sums[4][kDigits] = {};
@@ -107,7 +108,7 @@ INLINE __mmask16 add_long_values(std::int64_t* out, const std::uint32_t* product
       // Rows past the last are any: their digits are 0.
       const auto row = [&](std::uint32_t r) {
         const std::uint32_t at = i + r < step.count ? i + r : i;
-        return _mm512_maskz_loadu_epi8(mask, values + (t + at) * head_size);
+        return _mm512_maskz_loadu_epi8(mask, segment.values + ((t + at) * head_size + from));
       };
       const __m512i a = row(0);
       const __m512i b = row(1);
@@ -166,9 +167,9 @@ INLINE __mmask16 add_values(std::int64_t* out, const std::uint32_t* products,
   for (std::size_t first = 0; first < head_size; first += kBytes) {
     const std::size_t rest = head_size - first;
     const auto lanes = static_cast<std::uint32_t>(rest < kBytes ? rest : kBytes);
-    rare = static_cast<__mmask16>(rare | add_long_values<kPadded>(out + first, products, segment,
-                                                                  base, segment.values + first,
-                                                                  head_size, lanes, is_first));
+    rare =
+        static_cast<__mmask16>(rare | add_long_values<kPadded>(out + first, products, segment, base,
+                                                               first, head_size, lanes, is_first));
   }
   return rare;
 }

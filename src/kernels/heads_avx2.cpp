@@ -29,7 +29,7 @@ INLINE __m256i load(const std::int32_t* lanes) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lanes));
 }
 
-/// lane, or -lane - 1 where that is not below 0.
+/// The lane, or -lane - 1 of one below 0.
 INLINE __m256i magnitude(__m256i lanes) {
   return _mm256_xor_si256(lanes, _mm256_srai_epi32(lanes, 31));
 }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <vector>
 
 #include "attention/attend.hpp"
@@ -125,11 +126,16 @@ TEST(AttendArch, any_head_size_and_count) {
 
 TEST(AttendArch, several_segments) {
   for_each_kernel_set([](const host::KernelSet& set) {
+    constexpr std::size_t kSizes[] = {8, 16, 24, 32, 40, 48, 64, 80};
     Random random(2);
     for (int i = 0; i < 200; ++i) {
-      const std::size_t head_size = std::size_t{8} << random.below(4);
-      std::vector<std::uint32_t> counts = {1 + static_cast<std::uint32_t>(random.below(40))};
-      while (counts.size() < 3) counts.push_back(static_cast<std::uint32_t>(random.below(40)));
+      const std::size_t head_size = kSizes[random.below(std::size(kSizes))];
+      std::vector<std::uint32_t> counts(3);
+      for (std::uint32_t& count : counts) count = static_cast<std::uint32_t>(random.below(40));
+      counts[random.below(3)] += 1;
+      // The first one may be empty too.
+      if (i % 10 == 0) counts[0] = 0;
+      if (i % 10 == 0) counts[2] += 1;
       Heads h = draw_heads(random, kDraws[i % 4], head_size, counts);
       expect_same(set, h);
       h.queries.resize(1);
@@ -173,6 +179,9 @@ TEST(AttendArch, long_context) {
     for (const std::size_t head_size : {8U, 48U, 64U}) {
       expect_same(set, draw_heads(random, Draw::usual, head_size, {5000}));
       expect_same(set, draw_heads(random, Draw::extreme, head_size, {65536}));
+    }
+    for (const std::size_t head_size : {8U, 16U, 24U, 64U}) {
+      expect_same(set, draw_heads(random, Draw::usual, head_size, {3001, 13, 1997}));
     }
   });
 }
