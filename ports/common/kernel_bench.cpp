@@ -95,9 +95,17 @@ std::span<std::int8_t> random_lanes(Arena& arena, Random& random, std::size_t co
   return lanes;
 }
 
+enum class Blocks : std::uint8_t { all, each_second };  // those whose scale is not 0
+
+std::string_view name_of(WeightFormat format, Blocks blocks) {
+  if (blocks == Blocks::each_second) return "half of int8";
+  if (format == WeightFormat::int8_pairs) return "matvec int8_pairs";
+  return format == WeightFormat::int4 ? "matvec int4" : "matvec int8";
+}
+
 /// A board whose memory does not hold all rows measures fewer: what a row takes is the same.
 void measure_matvec(WeightFormat format, std::uint32_t rows, std::uint32_t columns,
-                    std::uint32_t block) {
+                    std::uint32_t block, Blocks blocks = Blocks::all) {
   const bool is_int4 = format == WeightFormat::int4;
   const std::uint32_t row_bytes = is_int4 ? columns / 2 + columns / block : columns;
   const std::size_t room = board::arena().size() - 3 * columns - 8 * rows - 256;
@@ -120,11 +128,13 @@ void measure_matvec(WeightFormat format, std::uint32_t rows, std::uint32_t colum
   }
   const auto lane_scales = arena.take<std::uint32_t>(m.blocks());
   std::ranges::fill(lane_scales, 1U << 26);
+  for (std::size_t b = 1; b < lane_scales.size() && blocks == Blocks::each_second; b += 2) {
+    lane_scales[b] = 0;
+  }
   const ActivationView x = {
       random_lanes(arena, random, columns).data(), lane_scales.data(), {1U << 19, -19}};
   const auto out = arena.take<std::int32_t>(rows);
-  static constexpr const char* kNames[] = {"", "matvec int8", "matvec int4", "matvec int8_pairs"};
-  measure(kNames[static_cast<std::size_t>(format)], rows, columns, block,
+  measure(name_of(format, blocks), rows, columns, block,
           {std::uint64_t{rows} * columns, std::uint64_t{rows} * row_bytes},
           [&] { matvec_s8_s32(out.data(), m, x, 16); });
 }
@@ -140,6 +150,8 @@ void measure_matvecs() {
     measure_matvec(format, 8, 64, 32);
     measure_matvec(format, 64, 64, 8);
   }
+  measure_matvec(WeightFormat::int8, 288, 768, 32, Blocks::each_second);
+  measure_matvec(WeightFormat::int8, 64, 192, 32, Blocks::each_second);
 }
 
 /// Scores of some nats, so that every position has a weight.

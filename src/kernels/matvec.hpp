@@ -28,7 +28,8 @@ int align_scales(std::uint32_t* out, std::span<const Scale16> scales);
 ///   out (matrix.rows), x (matrix.columns) in blocks of matrix.block, at most kMaxBlock
 /// Width: a row has at most 2^16 columns, and a lane adds at most 128 * 127 * 2^27 < 2^41 (int8) or
 /// 8 * 127 * 255 * 2^27 < 2^45 (int4), so that the sum stays below 2^61; the dot product of a block
-/// stays below 2^20. Exactly one file defines it, that of the kernels the build has chosen
+/// stays below 2^20. A block of scale 0 adds nothing: its weights need not be read, and the
+/// reference does not. Exactly one file defines it, that of the kernels the build has chosen
 /// (MOTE_KERNELS in src/sources.cmake).
 void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                    int fraction_bits);

@@ -14,6 +14,7 @@
 #include "kernels/isa_rounding.hpp"
 #include "kernels/matvec.hpp"
 #include "kernels/matvec_x86.hpp"
+#include "kernels/step_runs.hpp"
 
 // Numbers in registers stay there only where everything is one function.
 #define INLINE [[gnu::always_inline]] inline
@@ -142,6 +143,8 @@ void matvec(std::int32_t* out, const MatrixView& m, const ActivationView& x, int
   constexpr std::uint32_t kStep = IsInt4 ? 2 * kChunk : kChunk;
   const std::size_t row_bytes = IsInt4 ? m.columns / 2 : m.columns;
   const std::size_t blocks = m.columns / B;
+  StepRuns runs;
+  find_runs<B, (B > kStep ? B : kStep)>(runs, x.scales, m.columns);
   for (std::uint32_t first = 0; first < m.rows; first += kRows) {
     const std::uint32_t count = m.rows - first < kRows ? m.rows - first : kRows;
     const std::uint8_t* rows[kRows];
@@ -153,12 +156,15 @@ void matvec(std::int32_t* out, const MatrixView& m, const ActivationView& x, int
       factors[r] = IsInt4 ? m.block_factors + row * blocks : nullptr;
       sums[r] = _mm256_setzero_si256();
     }
-    for (std::uint32_t lane = 0; lane < m.columns; lane += kStep) {
-      const std::uint32_t lanes = m.columns - lane < kStep ? m.columns - lane : kStep;
-      if constexpr (IsInt4) {
-        add_int4<B>(sums, rows, factors, x, lane, lanes);
-      } else {
-        add_int8<B>(sums, rows, x, lane, lanes);
+    for (std::uint32_t i = 0; i < runs.count; ++i) {
+      const std::uint32_t end = runs.end[i];
+      for (std::uint32_t lane = runs.first[i]; lane < end; lane += kStep) {
+        const std::uint32_t lanes = end - lane < kStep ? end - lane : kStep;
+        if constexpr (IsInt4) {
+          add_int4<B>(sums, rows, factors, x, lane, lanes);
+        } else {
+          add_int8<B>(sums, rows, x, lane, lanes);
+        }
       }
     }
     round_rows(out + first, add_up(sums), m.row_scales + first, count, x.factor.mantissa, unit);

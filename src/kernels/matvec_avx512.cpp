@@ -15,6 +15,7 @@
 #include "kernels/isa_rounding.hpp"
 #include "kernels/matvec.hpp"
 #include "kernels/matvec_x86.hpp"
+#include "kernels/step_runs.hpp"
 
 // Numbers in registers stay there only where everything is one function.
 #define INLINE [[gnu::always_inline]] inline
@@ -276,20 +277,25 @@ void matvec_narrow_int8(std::int32_t* out, const MatrixView& matrix, const Activ
 
 template <std::uint32_t B>
 void matvec_int8(std::int32_t* out, const MatrixView& m, const ActivationView& x, int unit) {
+  StepRuns runs;
+  find_runs<B, kChunk>(runs, x.scales, m.columns);
   for_each_rows(m, [&](std::uint32_t first, const Rows& rows, __mmask8 mask) INLINE_LAMBDA {
     RowSums<B> sums;
     __m512i dots[kRows];
-    std::uint32_t lane = 0;
-    for (; lane + kChunk <= m.columns; lane += kChunk) {
-      fetch_ahead(rows.at[0], kRows * lane, kRows * m.columns);
-      const Step<B> step = load_step<B>(x, lane, kChunk);
-      multiply_step(dots, rows, lane, ~__mmask64{0}, step);
-      sums.add(dots, step);
-    }
-    if (lane < m.columns) {
-      const Step<B> step = load_step<B>(x, lane, m.columns - lane);
-      multiply_step(dots, rows, lane, mask_of(m.columns - lane), step);
-      sums.add(dots, step);
+    for (std::uint32_t i = 0; i < runs.count; ++i) {
+      const std::uint32_t end = runs.end[i];
+      std::uint32_t lane = runs.first[i];
+      for (; lane + kChunk <= end; lane += kChunk) {
+        fetch_ahead(rows.at[0], kRows * lane, kRows * m.columns);
+        const Step<B> step = load_step<B>(x, lane, kChunk);
+        multiply_step(dots, rows, lane, ~__mmask64{0}, step);
+        sums.add(dots, step);
+      }
+      if (lane < end) {
+        const Step<B> step = load_step<B>(x, lane, end - lane);
+        multiply_step(dots, rows, lane, mask_of(end - lane), step);
+        sums.add(dots, step);
+      }
     }
     round_rows(out + first, sums.total(), m.row_scales + first, mask, x.factor.mantissa, unit);
   });
@@ -386,6 +392,8 @@ void matvec_int4(std::int32_t* out, const MatrixView& m, const ActivationView& x
   constexpr std::uint32_t kStep = 2 * kChunk;
   const std::size_t blocks = m.columns / B;
   const std::size_t pass = kRows * std::size_t{m.columns / 2};
+  StepRuns runs;
+  find_runs<B, kStep>(runs, x.scales, m.columns);
   for (std::uint32_t first = 0; first < m.rows; first += kRows) {
     const std::uint32_t count = m.rows - first < kRows ? m.rows - first : kRows;
     const std::uint8_t* rows[kRows];
@@ -397,11 +405,14 @@ void matvec_int4(std::int32_t* out, const MatrixView& m, const ActivationView& x
     }
     __m512i sums[kRows];
     for (__m512i& sum : sums) sum = _mm512_setzero_si512();
-    std::uint32_t lane = 0;
-    for (; lane + kStep <= m.columns; lane += kStep) {
-      add_int4<B>(sums, rows, factors, x, lane, kStep, pass);
+    for (std::uint32_t i = 0; i < runs.count; ++i) {
+      const std::uint32_t end = runs.end[i];
+      std::uint32_t lane = runs.first[i];
+      for (; lane + kStep <= end; lane += kStep) {
+        add_int4<B>(sums, rows, factors, x, lane, kStep, pass);
+      }
+      if (lane < end) add_int4<B>(sums, rows, factors, x, lane, end - lane, pass);
     }
-    if (lane < m.columns) add_int4<B>(sums, rows, factors, x, lane, m.columns - lane, pass);
     round_rows(out + first, add_up(sums), m.row_scales + first,
                static_cast<__mmask8>(0xffU >> (8 - count)), x.factor.mantissa, unit);
   }

@@ -105,11 +105,13 @@ void multiply_rows(std::int32_t* out, const MatrixView& m, const ActivationView&
   Lane memory[kMaxBlock];
   std::int64_t sums[Rows] = {};
   for (std::uint32_t b = 0; b < blocks; ++b) {
-    const Lane* lanes = widen(memory, values, Block::lanes(m.block));
-    for (std::uint32_t r = 0; r < Rows; ++r) {
-      const std::int64_t scale =
-          x.scales[b] * Block::factor(m, std::size_t{first + r} * blocks + b);
-      sums[r] += Block::dot_product(weights + r * row_bytes, lanes, m.block) * scale;
+    if (x.scales[b] != 0) {
+      const Lane* lanes = widen(memory, values, Block::lanes(m.block));
+      for (std::uint32_t r = 0; r < Rows; ++r) {
+        const std::int64_t scale =
+            x.scales[b] * Block::factor(m, std::size_t{first + r} * blocks + b);
+        sums[r] += Block::dot_product(weights + r * row_bytes, lanes, m.block) * scale;
+      }
     }
     weights += Block::bytes(m.block);
     values += Block::lanes(m.block);

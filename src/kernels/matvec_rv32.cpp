@@ -192,6 +192,19 @@ void add_part(std::int64_t* sums, const Product& p, const Part& part, std::uint3
   for (std::uint32_t r = 0; r < rows; ++r) sums[r] += part_sums[r].whole();
 }
 
+bool has_zero_scale(const Product& p) {
+  const std::uint32_t* scales = p.x.scales;
+  return std::find(scales, scales + p.m.blocks(), 0U) != scales + p.m.blocks();
+}
+
+/// The block behind a part that begins with block `first`, whose scale is not 0, and ends before
+/// the next whose scale is 0: that one adds nothing, and is not read.
+std::uint32_t end_of_part(const Product& p, std::uint32_t first, std::uint32_t most) {
+  const std::uint32_t* scales = p.x.scales;
+  const std::uint32_t* last = scales + std::min(p.m.blocks(), first + most);
+  return static_cast<std::uint32_t>(std::find(scales + first, last, 0U) - scales);
+}
+
 /// False where nothing but the reference will do.
 template <typename Run>
 bool matvec(const Product& p) {
@@ -199,7 +212,7 @@ bool matvec(const Product& p) {
   const std::uint32_t blocks = p.m.blocks();
   const std::uint32_t rows = p.m.rows;
   Part part;
-  if (blocks <= most && rows >= kRowsPerPass) {
+  if (blocks <= most && rows >= kRowsPerPass && !has_zero_scale(p)) {
     if (!prepare_part<Run>(part, p, 0, blocks)) return false;
     if constexpr (Run::kCanBeNarrow) {
       if (const int lift = narrowing_lift(p, part); lift >= 0) {
@@ -216,9 +229,11 @@ bool matvec(const Product& p) {
   for (std::uint32_t row = 0; row < rows; row += kRowsPerGroup) {
     const std::uint32_t count = std::min<std::uint32_t>(kRowsPerGroup, rows - row);
     std::int64_t sums[kRowsPerGroup] = {};
-    for (std::uint32_t first = 0; first < blocks; first += most) {
+    for (std::uint32_t first = 0, end = 0; first < blocks; first = std::max(end, first + 1)) {
+      end = end_of_part(p, first, most);
+      if (end == first) continue;
       part.start = 0;
-      if (!prepare_part<Run>(part, p, first, std::min(most, blocks - first))) return false;
+      if (!prepare_part<Run>(part, p, first, end - first)) return false;
       for (std::uint32_t r = 0; r < count; r += kRowsPerCall) {
         add_part<Run>(sums + r, p, part, row + r, std::min(kRowsPerCall, count - r), first);
       }

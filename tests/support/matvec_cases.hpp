@@ -20,7 +20,7 @@ using Matvec = void(std::int32_t*, const MatrixView&, const ActivationView&, int
 
 /// How the numbers of a product are drawn.
 enum class Draw : std::uint8_t {
-  random,     // all bits, scales of neighbouring exponents
+  random,     // all bits, scales of neighbouring exponents, but in half of the cases some zero
   awkward,    // all bits, scales of all exponents
   lowest,     // weights of the lowest value, lanes 127, all scales at their limit
   highest,    // weights of the highest value, lanes -127, all scales at their limit
@@ -127,12 +127,27 @@ class MatvecCase {
     }
     const auto stored = arena_.take<Scale16>(blocks);
     for (Scale16& block : stored) block = scale();
+    if (draw_ == Draw::random && random_.below(2) == 0) make_gaps(stored);
     const auto aligned = arena_.take<std::uint32_t>(blocks);
     const int unit = fits() ? align_scales(aligned.data(), stored) : 0;
     x_ = {values.data(), aligned.data(), {1U << 20, unit}};
     fraction_bits_ = random_.between<int>(0, 20);
     if (!is_extreme()) x_.factor.mantissa = static_cast<std::uint32_t>(1 + random_.below(1U << 20));
     choose_exponent(unit);
+  }
+
+  /// Blocks with scale 0: a run of them, all but a run, or each second, as chance has it.
+  void make_gaps(std::span<Scale16> scales) {
+    if (scales.empty()) return;
+    const auto first = static_cast<std::size_t>(random_.below(scales.size()));
+    const std::size_t end =
+        first + static_cast<std::size_t>(random_.below(scales.size() - first + 1));
+    const std::uint64_t kind = random_.below(3);
+    for (std::size_t b = 0; b < scales.size(); ++b) {
+      const bool is_inside = first <= b && b < end;
+      const bool is_gap = kind == 0 ? is_inside : kind == 1 ? !is_inside : random_.below(2) == 0;
+      if (is_gap) scales[b] = {};
+    }
   }
 
   /// Brings the largest sums to 24 to 36 bits of the output, where one wrong bit is a wrong row and
