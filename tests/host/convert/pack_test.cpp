@@ -144,6 +144,21 @@ TEST(PackImage, four_chips_answer_as_one_with_plain_lanes) {
   }
 }
 
+TEST(PackImage, stories260K_stays_to_the_bit_on_one_chip_and_on_four) {
+  MOTE_SKIP_WITHOUT(test::missing_file(test::kStories260K));
+  const OpenImage whole(test::convert_shared(test::kStories260K, WeightFormat::int8));
+  const OpenImage pairs(packed(whole.image(), Lanes::pairs));
+  InProcessOptions options;
+  options.run = {40, 8, whole->config().vocab_size};
+  const test::Answer expected = answer_of(whole.image(), options.run);
+  for (const std::size_t chips : {1U, 4U}) {
+    const auto shards =
+        test::make_shards(pairs.image(), options.policy, std::vector<std::uint8_t>(chips, 1));
+    test::expect_split_equals_whole(test::images_of(shards), options, expected,
+                                    test::penalized_sampling());
+  }
+}
+
 // A chip whose shard was packed understands one whose shard was not: both are of the same model,
 // and what they exchange has no lanes of an image.
 TEST(PackImage, shards_of_both_kinds_answer_together) {
