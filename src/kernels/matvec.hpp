@@ -40,6 +40,11 @@ namespace ref {
 void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                    int fraction_bits);
 
+/// The same for matrices of int8_pairs alone, for sets of kernels that have no form of their own:
+/// few bytes of code, and slow.
+void matvec_pairs_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
+                         int fraction_bits);
+
 }  // namespace ref
 
 /// out[i] = lanes first to first + count - 1 of one row of `matrix`, in Q fraction_bits, rounded

@@ -179,7 +179,7 @@ void multiply(std::int32_t* out, const MatrixView& m, const ActivationView& x, i
 void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                    int fraction_bits) {
   if (matrix.format == WeightFormat::int8_pairs) {
-    return ref::matvec_s8_s32(out, matrix, x, fraction_bits);
+    return ref::matvec_pairs_s8_s32(out, matrix, x, fraction_bits);
   }
   // Images have whole words in rows of such blocks.
   if (matrix.block < 8 || reinterpret_cast<std::uintptr_t>(matrix.weights) % 4 != 0) {

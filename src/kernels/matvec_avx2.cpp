@@ -176,7 +176,7 @@ void matvec(std::int32_t* out, const MatrixView& m, const ActivationView& x, int
 void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                    int fraction_bits) {
   if (matrix.format == WeightFormat::int8_pairs) {
-    return ref::matvec_s8_s32(out, matrix, x, fraction_bits);
+    return ref::matvec_pairs_s8_s32(out, matrix, x, fraction_bits);
   }
   const int unit = x.factor.exponent + matrix.exponent + fraction_bits;
   const bool is_int4 = matrix.format == WeightFormat::int4;

@@ -448,7 +448,7 @@ void mve::round_rows(const Product& p, const std::int64_t* sums, std::uint32_t r
 void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                    int fraction_bits) {
   if (matrix.format == WeightFormat::int8_pairs) {
-    return ref::matvec_s8_s32(out, matrix, x, fraction_bits);
+    return ref::matvec_pairs_s8_s32(out, matrix, x, fraction_bits);
   }
   const bool is_int4 = matrix.format == WeightFormat::int4;
   // A block of 64 int8 lanes is two of 32 with the same scale.

@@ -126,7 +126,9 @@ void multiply(std::int32_t* out, const MatrixView& m, const ActivationView& x, i
 /// matvec_s8_s32 for blocks of 8 (int8) or 16 (int4) to 64; the reference does the others.
 template <typename Isa>
 void matvec(std::int32_t* out, const MatrixView& m, const ActivationView& x, int fraction_bits) {
-  if (m.format == WeightFormat::int8_pairs) return ref::matvec_s8_s32(out, m, x, fraction_bits);
+  if (m.format == WeightFormat::int8_pairs) {
+    return ref::matvec_pairs_s8_s32(out, m, x, fraction_bits);
+  }
   const int unit = x.factor.exponent + m.exponent + fraction_bits;
   const bool is_int4 = m.format == WeightFormat::int4;
   switch (m.block) {

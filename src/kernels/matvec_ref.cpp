@@ -145,12 +145,20 @@ int align_scales(std::uint32_t* out, std::span<const Scale16> scales) {
   return largest - 15 - kScaleFractionBits;
 }
 
+void ref::matvec_pairs_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
+                              int fraction_bits) {
+  const int unit = x.factor.exponent + matrix.exponent + fraction_bits;
+  for (std::uint32_t r = 0; r < matrix.rows; ++r) {
+    multiply_rows<PairsBlock, 1>(out, matrix, x, r, unit);
+  }
+}
+
 void ref::matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                         int fraction_bits) {
   MOTE_KERNEL_ASSERT(matrix.block <= kMaxBlock);
   const bool is_int4 = matrix.format == WeightFormat::int4;
   if (matrix.format == WeightFormat::int8_pairs) {
-    return matvec<PairsBlock>(out, matrix, x, fraction_bits);
+    return matvec_pairs_s8_s32(out, matrix, x, fraction_bits);
   }
   if constexpr (kFavorsSize) {
     return is_int4 ? matvec<Int4Block<0>>(out, matrix, x, fraction_bits)

@@ -248,7 +248,7 @@ bool matvec(const Product& p) {
 void matvec_s8_s32(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                    int fraction_bits) {
   if (matrix.format == WeightFormat::int8_pairs) {
-    return ref::matvec_s8_s32(out, matrix, x, fraction_bits);
+    return ref::matvec_pairs_s8_s32(out, matrix, x, fraction_bits);
   }
   const Product p = {out, matrix, x, x.factor.exponent + matrix.exponent + fraction_bits,
                      matrix.block == 64 ? 2U : 1U};
