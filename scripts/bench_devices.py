@@ -48,7 +48,7 @@ def run_kernels(folder, name, image):
         if head["wrong_heads"] != 0:
             raise BoardError(f"{name}: {head['wrong_heads']} heads differ from plain arithmetic")
         if head["wrong_lanes"] != 0:
-            raise BoardError(f"{name}: {head['wrong_lanes']} blocks of lanes differ from it")
+            raise BoardError(f"{name}: {head['wrong_lanes']} blocks or sums differ from it")
         status = board.wait(PATIENCE_S) if "lockstep" not in load_catalogue(folder)[name] else 0
         if status != 0:
             raise BoardError(f"{name}: kernel_bench ended with status {status}")

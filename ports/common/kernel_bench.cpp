@@ -20,6 +20,7 @@
 #include "mote/attention.hpp"
 #include "support/attention_cases.hpp"
 #include "support/lane_cases.hpp"
+#include "support/linear_cases.hpp"
 #include "support/matvec_cases.hpp"
 
 namespace mote {
@@ -222,7 +223,8 @@ int run() {
       matvec_s8_s32, board::arena().first(test::kMatvecCaseBytes), 1, MOTE_KERNEL_CASES);
   const std::uint32_t wrong_heads = test::count_wrong_attention(
       board::arena().first(test::kAttentionCaseBytes), 1, MOTE_KERNEL_CASES);
-  const std::uint32_t wrong_lanes = test::count_wrong_lanes(1, MOTE_KERNEL_CASES);
+  const std::uint32_t wrong_lanes = test::count_wrong_lanes(1, MOTE_KERNEL_CASES) +
+                                    test::count_wrong_sums(1, MOTE_KERNEL_CASES);
   board::write_console("{\"board\": \"");
   board::write_console(board::name());
   board::write_console("\", \"kernels\": \"" MOTE_KERNELS_NAME "\", \"unit\": \"");

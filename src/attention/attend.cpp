@@ -37,16 +37,6 @@ std::int32_t contribution(std::uint32_t weight, Scale16 scale, int width) {
   return product == 0 ? 0 : static_cast<std::int32_t>(product << -shift);
 }
 
-Multiplier score_factor(const QuantizedVector& query, Multiplier score_scale) {
-  return normalized(
-      std::uint64_t{query.scale.mantissa()} * score_scale.mantissa,
-      query.scale.exponent() + score_scale.exponent + kScoreFractionBits - 2 * kScaleFractionBits);
-}
-
-Multiplier output_unit(const WeightTotals& totals) {
-  return reciprocal(totals.sum, totals.width() - kContributionBits - kScaleFractionBits);
-}
-
 KvRows::KvRows(std::span<std::byte> memory, std::size_t rows, std::uint32_t head_size)
     : head_size_(head_size) {
   MOTE_ASSERT(memory.size() >= bytes(rows, head_size));

@@ -23,7 +23,7 @@ namespace {
 using armv7em::Contributions;
 using armv7em::kLanes;
 using armv7em::usual_base;
-using armv7em::widen;
+using armv7em::extend;
 
 static_assert(kMaxRowWeight == 1 << kContributionBits);
 /// Contributions whose products with lanes, up to 2^7 each, int32 can add up: of any size, by their
@@ -309,7 +309,7 @@ void dot_rows(std::int32_t* out, const std::int8_t* rows, const std::int8_t* x, 
   const std::uint32_t pairs = count / 2 * 2;
   if (pairs != 0) {
     std::uint32_t lanes[kMaxHeadSize / 2];
-    widen(lanes, x, width);
+    extend(lanes, x, width);
     const DotRows two_by_two = {out, out + pairs, rows, static_cast<std::uint32_t>(width), lanes};
     dot_two_by_two(&two_by_two);
   }
@@ -318,7 +318,7 @@ void dot_rows(std::int32_t* out, const std::int8_t* rows, const std::int8_t* x, 
 
 }  // namespace
 
-void armv7em::widen(std::uint32_t* out, const std::int8_t* lanes, std::size_t count) {
+void armv7em::extend(std::uint32_t* out, const std::int8_t* lanes, std::size_t count) {
   for (std::size_t i = 0; i < count; i += 4) {
     std::uint32_t word;
     std::memcpy(&word, lanes + i, sizeof word);
@@ -341,7 +341,7 @@ void score_segment(std::uint32_t* scores, Largest& largest, const KvSegment& seg
   if (head_size == kLanes) {
     rows.base = usual_base(-21 - factor.exponent);
     rows.factor = factor.mantissa << 11;
-    widen(rows.query, query, kLanes);
+    extend(rows.query, query, kLanes);
   } else {
     dot_rows(reinterpret_cast<std::int32_t*>(scores), segment.keys, query, segment.count,
              head_size);

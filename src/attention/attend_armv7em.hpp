@@ -29,7 +29,7 @@ void add_values(std::int64_t* out, const std::int8_t* values, std::uint32_t* con
 
 /// Pairs of int16 in the order in which SXTB16 takes bytes out of words: lanes 0 and 2, 1 and 3.
 ///   out (count / 2), lanes (count) // count a multiple of 4
-void widen(std::uint32_t* out, const std::int8_t* lanes, std::size_t count);
+void extend(std::uint32_t* out, const std::int8_t* lanes, std::size_t count);
 
 /// A base below 1 leaves no shift to be usual.
 inline std::uint32_t usual_base(int base) {

@@ -79,10 +79,16 @@ bool attend_pair(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
                  Multiplier score_scale);
 
 /// What a dot product of query and key, times the key's scale, is multiplied by: a score in Q16.
-Multiplier score_factor(const QuantizedVector& query, Multiplier score_scale);
+inline Multiplier score_factor(const QuantizedVector& query, Multiplier score_scale) {
+  return normalized(
+      std::uint64_t{query.scale.mantissa()} * score_scale.mantissa,
+      query.scale.exponent() + score_scale.exponent + kScoreFractionBits - 2 * kScaleFractionBits);
+}
 
 /// The unit of the sums that contributions of `totals` lead to.
-Multiplier output_unit(const WeightTotals& totals);
+inline Multiplier output_unit(const WeightTotals& totals) {
+  return reciprocal(totals.sum, totals.width() - kContributionBits - kScaleFractionBits);
+}
 
 /// Zeroes `count` lanes, without a call of memset, which small libraries have for single bytes.
 inline void clear_lanes(std::int64_t* out, std::size_t count) {

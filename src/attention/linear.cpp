@@ -15,6 +15,7 @@
 #include <limits>
 
 #include "attention/attend.hpp"
+#include "attention/linear_steps.hpp"
 #include "base/assert.hpp"
 #include "base/fixed_point.hpp"
 #include "base/platform.hpp"
@@ -26,7 +27,7 @@ namespace {
 constexpr int kFeatureFractionBits = 16;
 constexpr std::uint64_t kFeatureOne = std::uint64_t{1} << kFeatureFractionBits;
 constexpr std::uint64_t kSumLimit = std::uint64_t{1} << 62;
-constexpr std::uint64_t kDecayOne = 1U << 16;
+constexpr std::uint32_t kDecayOne = 1U << 16;
 
 // For `attend`, sums are brought to this many bits and cut in two halves.
 constexpr int kScaledBits = 44;
@@ -56,17 +57,6 @@ std::uint32_t make_features(Features& out, QuantizedVector x, std::size_t count)
   return largest;
 }
 
-/// round(sum * decay / 2^16), half up, in two parts since the product may have 79 bits: those of
-/// the upper and of the lower word with decay * 2^16, without their lowest 32 bits. |sum| <= 2^62,
-/// decay < 2^16
-std::int64_t decayed(std::int64_t sum, std::uint32_t decay) {
-  const std::uint32_t raised = decay << 16;
-  const std::uint64_t low = std::uint64_t{static_cast<std::uint32_t>(sum)} * raised;
-  const std::uint32_t rounded =
-      static_cast<std::uint32_t>(low >> 32) + (static_cast<std::uint32_t>(low) >> 31);
-  return static_cast<std::int32_t>(sum >> 32) * std::int64_t{raised} + rounded;
-}
-
 /// Sums of one kind with their unit. Each operation that rounds a sum moves it by at most a half,
 /// so that a bound of one more holds.
 struct Sums {
@@ -76,21 +66,27 @@ struct Sums {
 
   void decay(std::uint32_t factor) {
     for (std::size_t i = 0; i < count; ++i) values[i] = decayed(values[i], factor);
+  }
+
+  void decay_bound(std::uint32_t factor) {
     unit.bound =
         static_cast<std::uint64_t>(decayed(static_cast<std::int64_t>(unit.bound), factor)) + 1;
   }
 
-  /// Halves sums and unit until it is 2^exponent or more and `addend`, which counts in
-  /// 2^(its exponent), can be added. // addend below 2^61
-  void make_room(std::uint64_t addend, int exponent) {
+  /// By how many bits sums and unit are to be shifted, until it is 2^exponent or more and `addend`,
+  /// which counts in 2^(its exponent), can be added; done to the unit. // addend below 2^61
+  int make_room(std::uint64_t addend, int exponent) {
     int target = std::max<int>(unit.exponent, exponent);
     while (bound_after(addend, exponent, target) > kSumLimit) ++target;
     const int shift = std::min<int>(target - unit.exponent, 62);
-    if (shift > 0) {
-      for (std::size_t i = 0; i < count; ++i) values[i] = shift_round(values[i], shift);
-    }
     unit.bound = bound_after(addend, exponent, target);
     unit.exponent = target;
+    return shift;
+  }
+
+  void halve(int shift) {
+    if (shift <= 0) return;
+    for (std::size_t i = 0; i < count; ++i) values[i] = shift_round(values[i], shift);
   }
 
  private:
@@ -114,6 +110,39 @@ void add_row(std::int64_t* sums, const Features& features, std::int32_t lane, in
   const std::int64_t half = drop == 0 ? 0 : std::int64_t{1} << (drop - 1);
   for (std::size_t j = 0; j < count; ++j) {
     sums[j] += (std::int64_t{features[j]} * lane + half) >> drop;
+  }
+}
+
+/// A token on its way into the sums.
+struct Token {
+  Features features;  // of its key
+  std::uint32_t largest;
+  std::uint32_t decay;
+  std::size_t lanes;
+};
+
+/// Decays sums and adds the features times each of `lanes`, in units of `scale`.
+///   lanes (sums.count / token.lanes), none above `most`
+void add_token(Sums sums, const Token& token, const std::int8_t* lanes, Scale16 scale,
+               std::uint32_t most) {
+  const bool decays = token.decay != kDecayOne;
+  if (decays) sums.decay_bound(token.decay);
+  const auto mantissa = static_cast<std::int32_t>(scale.mantissa());
+  const int halvings =
+      sums.make_room(std::uint64_t{token.largest} * most * scale.mantissa(), scale.exponent());
+  const int shift = sums.unit.exponent - scale.exponent();
+  const bool is_usual =
+      !kFavorsSize && decays && halvings <= 0 && shift < 32 && token.largest < (1U << 31);
+  if (!is_usual && decays) sums.decay(token.decay);
+  if (!is_usual) sums.halve(halvings);
+  std::int64_t* const end = sums.values + sums.count;
+  for (std::int64_t* row = sums.values; row != end; row += token.lanes) {
+    const std::int32_t lane = *lanes++ * mantissa;
+    if (is_usual) {
+      decay_and_add(row, token.features.data(), lane, shift, token.decay, token.lanes);
+    } else {
+      add_row(row, token.features, lane, shift, token.lanes);
+    }
   }
 }
 
@@ -141,6 +170,17 @@ std::int64_t dot_any_features(const Features& features, const std::int64_t* sums
   return high + shift_round(low, kHalfBits);
 }
 
+/// high * 2^32 + low times 2^(shift - 22), rounded half up.
+std::int64_t scale_sum(WideSum sum, int shift) {
+  const std::int64_t high = sum.high + static_cast<std::int64_t>(sum.low >> 32);
+  const auto rest = static_cast<std::uint32_t>(sum.low);
+  const int drop = kHalfBits - shift;
+  if (drop > 32) return shift_round(high, drop - 32);
+  if (drop <= 0) return (high * (std::int64_t{1} << 32) + rest) * (std::int64_t{1} << -drop);
+  const std::uint32_t twice = rest >> (drop - 1);
+  return high * (std::int64_t{1} << (32 - drop)) + (twice >> 1) + (twice & 1);
+}
+
 /// The same by words of 32 bits, for features that together are below 2^31. Scaling down is the
 /// addition of half a unit, and lower bits set to zero; what shifts there are is done to the whole.
 std::int64_t dot_usual_features(const Features& features, const std::int64_t* sums, int shift,
@@ -158,14 +198,7 @@ std::int64_t dot_usual_features(const Features& features, const std::int64_t* su
     high += std::int64_t{upper} * static_cast<std::int32_t>(feature);
     low += std::uint64_t{lower & mask} * feature;
   }
-  // high * 2^32 + low, rounded to multiples of 2^drop.
-  high += static_cast<std::int64_t>(low >> 32);
-  const auto rest = static_cast<std::uint32_t>(low);
-  const int drop = kHalfBits - shift;
-  if (drop > 32) return shift_round(high, drop - 32);
-  if (drop <= 0) return (high * (std::int64_t{1} << 32) + rest) * (std::int64_t{1} << -drop);
-  const std::uint32_t twice = rest >> (drop - 1);
-  return high * (std::int64_t{1} << (32 - drop)) + (twice >> 1) + (twice & 1);
+  return scale_sum({high, low}, shift);
 }
 
 std::int64_t dot_features(const Features& features, std::uint32_t largest, const std::int64_t* sums,
@@ -174,6 +207,37 @@ std::int64_t dot_features(const Features& features, std::uint32_t largest, const
     return dot_usual_features(features, sums, shift, count);
   }
   return dot_any_features(features, sums, shift, count);
+}
+
+/// Features of two heads by turns. False where those of a head may reach 2^31 together.
+///   out (count, 2)
+bool make_features_of_two(std::uint32_t* out, const QuantizedVector (&queries)[2],
+                          std::size_t count) {
+  std::uint32_t largest = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    for (const QuantizedVector& query : queries) {
+      *out = feature(query.values[i], query.scale);
+      largest = std::max<std::uint32_t>(largest, *out++);
+    }
+  }
+  return std::uint64_t{largest} * count < (1U << 31);
+}
+
+/// Sums of one kind as `attend` reads them.
+struct ScaledUnit {
+  int shift;     // of scaling_shift
+  int exponent;  // of what is scaled
+
+  ScaledUnit(const SumUnit& unit, int fraction_bits)
+      : shift(scaling_shift(unit)), exponent(unit.exponent - fraction_bits - shift) {}
+};
+
+/// The unit of outputs. Before the first token both sums are zero, and any unit will do. After it
+/// the denominator has more than 32 bits: the z together reach their bound, 2^43 or more once
+/// scaled, and each phi(q) is at least 2^16.
+Multiplier unit_of(const ScaledUnit& values, const ScaledUnit& keys, std::int64_t denominator) {
+  return reciprocal(static_cast<std::uint64_t>(std::max<std::int64_t>(denominator, 1)),
+                    values.exponent - keys.exponent);
 }
 }  // namespace
 
@@ -200,26 +264,17 @@ void LinearAttention::update(std::uint32_t kv_head, const QuantizedVector& key,
                              const QuantizedVector& value) {
   MOTE_ASSERT(kv_head < shape_.n_kv_heads);
   const std::size_t n = shape_.head_size;
-  Features features;
-  const std::uint64_t largest = make_features(features, key, n);
-  std::int64_t* row = sums(kv_head);
-  Sums values = {row, n * n, units_[2 * kv_head]};
-  Sums keys = {row + n * n, n, units_[2 * kv_head + 1]};
-  if (!decays_.empty() && decays_[kv_head] != kDecayOne) {
-    values.decay(decays_[kv_head]);
-    keys.decay(decays_[kv_head]);
-  }
+  Token token;
+  token.largest = make_features(token.features, key, n);
+  token.decay = decays_.empty() ? kDecayOne : decays_[kv_head];
+  token.lanes = n;
+  std::int64_t* const values = sums(kv_head);
+  SumUnit* const units = &units_[2 * kv_head];
   // A lane is at most 128 times the mantissa. A value of scale zero adds nothing, and its exponent
   // is zero, so that it never makes the unit coarser.
-  values.make_room(largest * 128 * value.scale.mantissa(), value.scale.exponent());
-  keys.make_room(largest, 0);
-
-  const auto mantissa = static_cast<std::int32_t>(value.scale.mantissa());
-  const int shift = values.unit.exponent - value.scale.exponent();
-  for (std::size_t i = 0; i < n; ++i, row += n) {
-    add_row(row, features, value.values[i] * mantissa, shift, n);
-  }
-  add_row(row, features, 1, keys.unit.exponent, n);
+  add_token({values, n * n, units[0]}, token, value.values, value.scale, 128);
+  constexpr std::int8_t kOne = 1;
+  add_token({values + n * n, n, units[1]}, token, &kOne, Scale16{1}, 1);
 }
 
 void LinearAttention::attend(WideVector& out, std::uint32_t head,
@@ -227,24 +282,43 @@ void LinearAttention::attend(WideVector& out, std::uint32_t head,
   MOTE_ASSERT(head < shape_.n_heads && out.values.size() == shape_.head_size);
   const std::size_t n = shape_.head_size;
   const std::uint32_t kv_head = head / (shape_.n_heads / shape_.n_kv_heads);
-  const SumUnit& values = units_[2 * kv_head];
-  const SumUnit& keys = units_[2 * kv_head + 1];
-  const int value_shift = scaling_shift(values);
-  const int key_shift = scaling_shift(keys);
+  const ScaledUnit values(units_[2 * kv_head], 44);
+  const ScaledUnit keys(units_[2 * kv_head + 1], 16);
   Features features;
   const std::uint32_t largest = make_features(features, query, n);
 
   const std::int64_t* row = sums(kv_head);
   for (std::size_t i = 0; i < n; ++i, row += n) {
-    out.values[i] = dot_features(features, largest, row, value_shift, n);
+    out.values[i] = dot_features(features, largest, row, values.shift, n);
   }
-  const std::int64_t denominator = dot_features(features, largest, row, key_shift, n);
-  // Before the first token both are zero, and any unit will do. After it the denominator has more
-  // than 32 bits: the z together reach their bound, 2^43 or more once scaled, and each phi(q) is at
-  // least 2^16.
-  const int exponent = (values.exponent - 44 - value_shift) - (keys.exponent - 16 - key_shift);
-  out.unit =
-      reciprocal(static_cast<std::uint64_t>(std::max<std::int64_t>(denominator, 1)), exponent);
+  const std::int64_t denominator = dot_features(features, largest, row, keys.shift, n);
+  out.unit = unit_of(values, keys, denominator);
+}
+
+void LinearAttention::attend_two(WideVector (&out)[2], std::uint32_t head,
+                                 const QuantizedVector (&queries)[2]) const {
+  constexpr std::size_t kMostLanes = 64;
+  const std::size_t n = shape_.head_size;
+  const std::uint32_t group = shape_.n_heads / shape_.n_kv_heads;
+  const ScaledUnit values(units_[head / group * 2], 44);
+  const ScaledUnit keys(units_[head / group * 2 + 1], 16);
+  std::uint32_t features[2 * kMostLanes];
+  const bool is_usual = n <= kMostLanes && values.shift >= 0 && keys.shift >= 0 &&
+                        (head + 1) / group == head / group &&
+                        make_features_of_two(features, queries, n);
+  if (!is_usual) {
+    attend(out[0], head, queries[0]);
+    return attend(out[1], head + 1, queries[1]);
+  }
+  const std::int64_t* row = sums(head / group);
+  for (std::size_t i = 0; i < n; ++i, row += n) {
+    WideSum totals[2];
+    dot_two_features(totals, row, features, n);
+    for (int h = 0; h < 2; ++h) out[h].values[i] = scale_sum(totals[h], values.shift);
+  }
+  WideSum totals[2];
+  dot_two_features(totals, row, features, n);
+  for (int h = 0; h < 2; ++h) out[h].unit = unit_of(values, keys, scale_sum(totals[h], keys.shift));
 }
 
 }  // namespace mote

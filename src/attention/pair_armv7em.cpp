@@ -14,6 +14,7 @@
 
 #include "attention/attend_armv7em.hpp"
 #include "attention/attend_steps.hpp"
+#include "attention/pair_steps.hpp"
 #include "base/fixed_point.hpp"
 #include "kernels/exp2.hpp"
 #include "mote/config.hpp"
@@ -27,10 +28,6 @@ using armv7em::kPositionsPerPart;
 
 constexpr int kWeightRaise = 6;
 static_assert(kWeightFractionBits + kWeightRaise == 30 && kScoreFractionBits == 16);
-/// Lanes of the longest head whose dot product, 2^14 a lane, times a mantissa fits 32 bits.
-constexpr std::size_t kMostLanes = 32;
-constexpr std::size_t kMostPieces = kMostLanes / kLanes;
-
 /// What the scores of two heads need besides their queries. The assembly below knows the layout of
 /// this and the other structures.
 struct ScoreTwo {
@@ -44,7 +41,7 @@ struct ScoreTwo {
   const std::uint32_t* after[2];  // the scores of the positions that have the best
 };
 
-/// Queries as armv7em::widen leaves them, eight lanes of the one and of the other by turns, behind
+/// Queries as armv7em::extend leaves them, eight lanes of the one and of the other by turns, behind
 /// which `rest` stands.
 template <std::size_t kPieces>
 struct Scoring {
@@ -267,21 +264,16 @@ struct ScaleTwo {
 
 // clang-format on
 
-/// Bits by which the lanes of queries of so many pieces are raised, so that the products fill 32.
-constexpr std::uint32_t raise_of(std::size_t pieces) {
-  return pieces == 1 ? 2 : pieces == 2 ? 1 : 0;
-}
-
 /// Eight lanes, widened and raised.
-void widen_raised(std::uint32_t (&out)[kLanes / 2], const std::int8_t* lanes, std::uint32_t raise) {
-  armv7em::widen(out, lanes, kLanes);
+void extend_raised(std::uint32_t (&out)[kLanes / 2], const std::int8_t* lanes, int raise) {
+  armv7em::extend(out, lanes, kLanes);
   for (; raise != 0; --raise) {
     for (std::uint32_t& pair : out) asm("sadd16 %0, %0, %0" : "+r"(pair));
   }
 }
 
 /// Scores of both heads at one position that is not usual, from dot products in their place.
-void score_unusual(ScoreTwo& s, Multiplier (&factors)[2], std::uint32_t raise) {
+void score_unusual(ScoreTwo& s, Multiplier (&factors)[2], int raise) {
   for (int h = 0; h < 2; ++h) {
     std::uint32_t& place = *(s.scores - 2 + h);
     const std::int32_t score =
@@ -306,27 +298,18 @@ struct Pair {
   std::uint32_t* end() const { return scratch + std::size_t{2} * stored().count; }
 };
 
-/// Both heads' products are shifted alike: the factor of one that is shifted further is raised by
-/// less. False where that is not enough.
-bool align_factors(ScoreTwo& s, const Multiplier (&factors)[2], std::uint32_t raise) {
-  const int bases[2] = {static_cast<int>(raise) - 21 - factors[0].exponent,
-                        static_cast<int>(raise) - 21 - factors[1].exponent};
-  const int base = std::min(bases[0], bases[1]);
-  if (std::max(bases[0], bases[1]) - base > 11) return false;
-  s.base = armv7em::usual_base(base);
-  for (int h = 0; h < 2; ++h) s.factors[h] = factors[h].mantissa << (11 - (bases[h] - base));
-  return true;
-}
-
 template <std::size_t kPieces>
 bool score(Pair& pair) {
-  constexpr std::uint32_t kRaise = raise_of(kPieces);
+  constexpr int kRaise = pair_raise(kPieces * kLanes);
   Scoring<kPieces> scoring;
   ScoreTwo& s = scoring.rest;
-  if (!align_factors(s, pair.factors, kRaise)) return false;
+  PairShift shift;
+  if (!align_pair(shift, pair.factors, kRaise)) return false;
+  s.base = shift.base;
+  std::copy_n(shift.factors, 2, s.factors);
   for (std::size_t i = 0; i < kPieces; ++i) {
     for (int h = 0; h < 2; ++h) {
-      widen_raised(scoring.queries[i][h], pair.heads[h].query.values + i * kLanes, kRaise);
+      extend_raised(scoring.queries[i][h], pair.heads[h].query.values + i * kLanes, kRaise);
     }
   }
   const KvSegment& stored = pair.stored();

@@ -32,9 +32,14 @@ std::uint64_t largest_of(std::span<const Lane> in) {
   return largest_magnitude(in);
 }
 
+/// Where space matters, all counts go through that of 64 bits.
+int leading_zeros(std::uint32_t value) {
+  return kFavorsSize ? 32 - significant_bits(value) : std::countl_zero(value);
+}
+
 /// encode_scale_up of what has more than 12 bits, in fewer steps where the result is usual.
 Scale16 encode_scale(std::uint32_t value, int exponent) {
-  const int shift = 20 - std::countl_zero(value);
+  const int shift = 20 - leading_zeros(value);
   const int scale_exponent = exponent + shift;
   if (kFavorsSize || scale_exponent < 0 || scale_exponent > 29) {
     return encode_scale_up(value, exponent);
@@ -50,7 +55,7 @@ Scale16 scale_for_largest(std::uint64_t value, int exponent) {
   // 31 bits, so that the division is one of 32 bits.
   const auto high = static_cast<std::uint32_t>(value >> 32);
   const auto low = static_cast<std::uint32_t>(value);
-  const int shift = 33 - std::countl_zero(high);
+  const int shift = 33 - leading_zeros(high);
   const std::uint32_t top =
       (high << (32 - shift) | low >> shift) + (low << (32 - shift) != 0 ? 1 : 0);
   return encode_scale((top + 126) / 127, exponent + shift);
@@ -71,7 +76,7 @@ Scale16 quantize_block(std::int8_t* out, std::span<const Lane> in, Multiplier un
     return {};
   }
   const BlockRounding r = round_block(largest, unit);
-  const int lift = std::countl_zero(r.ratio) - 1;
+  const int lift = leading_zeros(r.ratio) - 1;
   const int shift = r.shift + lift - 33;
   if (!kFavorsSize && r.scale.bits != kScale16Max && lift >= 0 && 0 <= shift && shift < 32) {
     round_lanes(out, in, r.drop, static_cast<std::int32_t>(r.ratio << lift), shift);

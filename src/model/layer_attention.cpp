@@ -96,10 +96,13 @@ void LayerAttention::attend(WideVector& out, std::span<std::uint32_t> scratch,
 void LayerAttention::attend_two(WideVector (&out)[2], std::span<std::uint32_t> scratch,
                                 std::uint32_t position, std::uint32_t head,
                                 const QuantizedVector (&queries)[2]) const {
-  if (config_.kind == AttentionKind::causal) {
-    causal_.attend_two(out, scratch, position, head, queries);
-  } else {
-    window_.attend_two(out, scratch, position, head, queries);
+  switch (config_.kind) {
+    case AttentionKind::causal:
+      return causal_.attend_two(out, scratch, position, head, queries);
+    case AttentionKind::sliding_window:
+      return window_.attend_two(out, scratch, position, head, queries);
+    case AttentionKind::linear:
+      return linear_.attend_two(out, head, queries);
   }
 }
 

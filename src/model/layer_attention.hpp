@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "attention/attend.hpp"
 #include "mote/attention.hpp"
 #include "mote/config.hpp"
 #include "mote/linear_attention.hpp"
@@ -38,10 +39,11 @@ class LayerAttention {
   /// The same as `query` wherever sink_query_position is the position itself: `sink_query`.
   void attend(WideVector& out, std::span<std::uint32_t> scratch, std::uint32_t position,
               std::uint32_t head, const QuantizedVector& query, const QuantizedVector& sink_query);
-  /// Whether `attend_two` serves at a position: the layer is causal, or has a window whose sinks
-  /// need no query of their own.
+  /// Whether `attend_two` serves at a position: sinks need no query of their own. Linear layers
+  /// gain where keys are shared alone.
   bool has_pairs(std::uint32_t position) const {
-    return config_.kind != AttentionKind::linear && sink_query_position(position) == position;
+    return config_.kind == AttentionKind::linear ? kPairsShareKeys
+                                                 : sink_query_position(position) == position;
   }
   /// `attend` for heads `head` and `head` + 1.
   ///   scratch as CausalAttention::attend_two has it

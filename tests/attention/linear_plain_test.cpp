@@ -12,6 +12,7 @@
 
 #include "attention/rows.hpp"
 #include "mote/linear_attention.hpp"
+#include "support/linear_cases.hpp"
 #include "support/plain_linear.hpp"
 
 namespace mote {
@@ -126,6 +127,47 @@ TEST(PlainLinearAttention, every_bit_is_the_same) {
       ASSERT_NO_FATAL_FAILURE(head.compare_outputs(draw_row(random, size, query))) << round;
     }
   }
+}
+
+// Heads 0 and 1, and 2 and 3, share sums; 1 and 2 do not.
+TEST(PlainLinearAttention, two_heads_together_give_the_bits_of_each) {
+  Random random(32);
+  for (int round = 0; round < 300; ++round) {
+    const LinearShape shape = {4, 2, random.between<std::uint32_t>(1, round % 8 == 0 ? 70 : 16)};
+    const std::size_t size = shape.head_size;
+    std::vector<std::byte> state(LinearAttention::state_bytes(shape));
+    const std::vector<std::uint32_t> decays = {64000, random.between<std::uint32_t>(0, 65536)};
+    LinearAttention attention(shape, state, decays);
+    attention.reset();
+    const int middle = random.between<int>(0, 31);
+    for (int token = 0; token < 20; ++token) {
+      for (std::uint32_t h = 0; h < 2; ++h) {
+        attention.update(h, draw_row(random, size, 20).view(),
+                         draw_row(random, size, middle).view());
+      }
+      const auto head = random.between<std::uint32_t>(0, 2);
+      const int scale = random.between<int>(0, 31);
+      const Row rows[2] = {draw_row(random, size, scale), draw_row(random, size, 20)};
+      std::vector<std::int64_t> values(2 * size, -1);
+      WideVector both[2] = {{std::span(values).first(size), {}},
+                            {std::span(values).last(size), {}}};
+      attention.attend_two(both, head, {rows[0].view(), rows[1].view()});
+      for (std::uint32_t h = 0; h < 2; ++h) {
+        const auto expected = collect(shape.head_size, [&](WideVector& out) {
+          attention.attend(out, head + h, rows[h].view());
+        });
+        const auto together = collect(shape.head_size, [&](WideVector& out) {
+          std::ranges::copy(both[h].values, out.values.begin());
+          out.unit = both[h].unit;
+        });
+        ASSERT_EQ(together, expected) << round << ", head " << head + h;
+      }
+    }
+  }
+}
+
+TEST(PlainLinearAttention, loops_give_the_sums_of_the_plain_arithmetic) {
+  for (const std::uint64_t seed : {1, 2, 3}) EXPECT_EQ(test::count_wrong_sums(seed), 0U) << seed;
 }
 
 }  // namespace

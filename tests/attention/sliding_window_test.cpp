@@ -447,5 +447,31 @@ TEST(SlidingWindowError, alternating_extremes) {
   EXPECT_LE(worst_error(random, change), kBound);
 }
 
+TEST(SlidingWindow, two_heads_together_give_the_bits_of_each) {
+  Random random(41);
+  const SlidingWindowShape shape = {4, 2, 16, 12, 3};
+  const Story story(random, shape.head_size, 40);
+  std::vector<std::byte> state(SlidingWindowAttention::state_bytes(shape));
+  SlidingWindowAttention attention(shape, state);
+  std::vector<std::uint32_t> scratch(2 * SlidingWindowAttention::scratch_count(shape));
+  for (std::uint32_t position = 0; position < 40; ++position) {
+    for (std::uint32_t h = 0; h < 2; ++h) story.store(attention, position, h);
+    for (std::uint32_t head = 0; head < 3; ++head) {
+      const Row rows[2] = {random_row(random, 16), random_row(random, 16)};
+      std::vector<std::int64_t> values(32, -1);
+      WideVector both[2] = {{std::span(values).first(16), {}}, {std::span(values).last(16), {}}};
+      attention.attend_two(both, scratch, position, head, {rows[0].view(), rows[1].view()});
+      for (std::uint32_t h = 0; h < 2; ++h) {
+        const Output expected = collect(16, [&](WideVector& out) {
+          attention.attend(out, scratch, position, head + h, rows[h].view());
+        });
+        ASSERT_TRUE(std::ranges::equal(both[h].values, expected.values)) << position;
+        ASSERT_EQ(both[h].unit.mantissa, expected.mantissa);
+        ASSERT_EQ(both[h].unit.exponent, expected.exponent);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mote
