@@ -28,6 +28,7 @@ const std::vector<Partner> kPartnerExceptions = {
     {"attention/linear_armv7em.cpp", "attention/linear_test.cpp", "its cases, run on boards"},
     {"attention/linear_portable.cpp", "attention/linear_test.cpp", "both forms, one suite"},
     {"attention/linear_rv32.cpp", "attention/linear_test.cpp", "its cases, run on boards"},
+    {"attention/pair_rv32.cpp", "attention/attend_test.cpp", "its cases, run on boards"},
     {"attention/pair_armv7em.cpp", "attention/attend_test.cpp", "its cases, run on boards"},
     {"attention/pair_portable.cpp", "attention/attend_test.cpp", "what does nothing"},
     {"attention/weigh_armv7em.cpp", "attention/attend_test.cpp", "its cases, run on boards"},
