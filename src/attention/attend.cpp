@@ -69,10 +69,32 @@ Multiplier reciprocal(std::uint64_t value, int exponent) {
   return {static_cast<std::uint32_t>(divide(std::uint64_t{1} << 51, top)), exponent + lift - 83};
 }
 
-Multiplier attention_scale(std::uint32_t head_size) {
+namespace {
+
+constexpr Multiplier scale_of_head(std::uint32_t head_size) {
   // log2(e)^2 in Q60; its root over head_size is log2(e) / sqrt(head_size) in Q30.
   constexpr std::uint64_t kLog2eSquaredQ60 = 2399655057223005247ULL;
   return normalized(integer_sqrt(divide(kLog2eSquaredQ60, head_size)), -30);
+}
+
+}  // namespace
+
+Multiplier attention_scale(std::uint32_t head_size) {
+  if constexpr (kFavorsSize) return scale_of_head(head_size);
+  // Each layer asks for every token.
+  constexpr Multiplier kEight = scale_of_head(8);
+  constexpr Multiplier kSixteen = scale_of_head(16);
+  constexpr Multiplier kThirtyTwo = scale_of_head(32);
+  switch (head_size) {
+    case 8:
+      return kEight;
+    case 16:
+      return kSixteen;
+    case 32:
+      return kThirtyTwo;
+    default:
+      return scale_of_head(head_size);
+  }
 }
 
 void ref::attend_segments(WideVector& out, std::span<std::uint32_t> scratch,

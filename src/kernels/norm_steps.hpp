@@ -19,6 +19,10 @@ inline constexpr int kNormDroppedBits = 20;
 static_assert(std::uint64_t{kMaxDim} << (14 + 27 - kNormDroppedBits + 27) <= std::uint64_t{1}
                                                                                  << 60);
 
+/// The sum of the squares of int8 lanes, of a block: chips have forms of their own, norm_*.cpp, one
+/// in a build (src/sources.cmake).
+std::uint32_t sum_squares(const std::int8_t* values, std::uint32_t count);
+
 /// Where the sum begins: `epsilon` in units of 2^(2 * sum_unit), rounded down; at most 2^62, as the
 /// least unit of aligned scales is -43.
 inline std::uint64_t scale_norm_epsilon(std::uint64_t epsilon, int sum_unit) {

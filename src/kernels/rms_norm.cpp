@@ -11,18 +11,6 @@
 #include "mote/config.hpp"
 
 namespace mote {
-namespace {
-
-std::uint64_t sum_squares(const std::int8_t* values, std::uint32_t count) {
-  std::uint32_t sum = 0;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    sum += static_cast<std::uint32_t>(std::int32_t{values[i]} * values[i]);
-  }
-  return sum;
-}
-
-}  // namespace
-
 Multiplier ref::norm_factor(const std::int8_t* values, std::span<const std::uint32_t> scales,
                             int unit, std::uint32_t block, std::uint32_t dim,
                             std::uint64_t epsilon) {
@@ -45,12 +33,6 @@ Scale16 apply_gains(std::span<std::int8_t> values, Scale16 scale, const std::int
   }
   const Multiplier unit = {scale.mantissa(), scale.exponent() - kScaleFractionBits + gain_exponent};
   return quantize_block_s64_s8(values.data(), {products.data(), values.size()}, unit);
-}
-
-void ref::add_residual(std::span<std::int32_t> residual, const std::int32_t* delta) {
-  for (std::size_t i = 0; i < residual.size(); ++i) {
-    residual[i] = saturate_s32(std::int64_t{residual[i]} + delta[i]);
-  }
 }
 
 }  // namespace mote

@@ -13,7 +13,9 @@
 
 #include "base/fixed_point.hpp"
 #include "kernels/activation.hpp"
+#include "kernels/norm_steps.hpp"
 #include "kernels/quantize.hpp"
+#include "kernels/rms_norm.hpp"
 #include "support/random.hpp"
 
 namespace mote::test {
@@ -101,6 +103,27 @@ inline bool is_swiglu_right(Random& random) {
   return is_right;
 }
 
+/// Whether norm_factor adds up all squares and add_residual saturates, and no more.
+inline bool is_stream_right(Random& random) {
+  std::array<std::int32_t, kMostLanes + 1> stream;
+  std::array<std::int32_t, kMostLanes + 1> expected;
+  std::array<std::int32_t, kMostLanes> delta;
+  std::array<std::int8_t, kMostLanes> lanes;
+  const std::size_t count = 1 + index_below(random, kMostLanes);
+  std::uint32_t squares = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    stream[i] = static_cast<std::int32_t>(random.next());
+    delta[i] = static_cast<std::int32_t>(number_of_any_size(random, 31));
+    expected[i] = saturate_s32(std::int64_t{stream[i]} + delta[i]);
+    lanes[i] = random.between<std::int8_t>(-128, 127);
+    squares += static_cast<std::uint32_t>(lanes[i] * lanes[i]);
+  }
+  stream[count] = expected[count] = 99;
+  add_residual(std::span(stream).first(count), delta.data());
+  return std::equal(stream.begin(), stream.begin() + count + 1, expected.begin()) &&
+         sum_squares(lanes.data(), static_cast<std::uint32_t>(count)) == squares;
+}
+
 /// Cases that differ.
 ///   every  1 for all cases, n for each n-th of them, where computing is slow
 inline std::uint32_t count_wrong_lanes(std::uint64_t seed, std::uint32_t every = 1) {
@@ -109,7 +132,8 @@ inline std::uint32_t count_wrong_lanes(std::uint64_t seed, std::uint32_t every =
   for (std::uint32_t i = 0; i < 3000; i += every) {
     const bool wide = is_random_block_right<std::int64_t>(random, 61, quantize_block_s64_s8);
     const bool narrow = is_random_block_right<std::int32_t>(random, 31, quantize_block_s32_s8);
-    wrong += (wide ? 0 : 1) + (narrow ? 0 : 1) + (is_swiglu_right(random) ? 0 : 1);
+    wrong += (wide ? 0 : 1) + (narrow ? 0 : 1) + (is_swiglu_right(random) ? 0 : 1) +
+             (is_stream_right(random) ? 0 : 1);
   }
   return wrong;
 }

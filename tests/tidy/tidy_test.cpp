@@ -47,6 +47,8 @@ const std::vector<Partner> kPartnerExceptions = {
     {"kernels/matvec_avx512.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
     {"kernels/matvec_dotprod.cpp", "kernels/arch_equals_ref_test.cpp", "all sets, one suite"},
     {"kernels/quantize_avx2.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
+    {"kernels/norm_armv7em.cpp", "kernels/rms_norm_test.cpp", "its cases, run on boards"},
+    {"kernels/norm_portable.cpp", "kernels/rms_norm_test.cpp", "both forms, one suite"},
     {"kernels/quantize_armv7em.cpp", "kernels/quantize_test.cpp", "its cases, run on boards"},
     {"kernels/quantize_portable.cpp", "kernels/quantize_test.cpp", "both forms, one suite"},
     {"kernels/quantize_avx512.cpp", "kernels/lanes_arch_test.cpp", "all sets, one suite"},
