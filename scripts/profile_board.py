@@ -39,7 +39,7 @@ PARTS = (
                    "contribution", "WeightTotals", "KvRows", "reciprocal", "dot_features",
                    "::add_row(", "make_features", "feature(", "weigh_", "scale_rows",
                    "scale_segment", "add_segment", "add_values", "dot_two_by_two",
-                   "scale_and_add", "_features", "attend_pair", "scale_two", "weigh_two",
+                   "scale_and_add", "_features", "scale_sum", "add_token", "attend_pair", "scale_two", "weigh_two",
                    "score<", "extend", "clear_lanes", "decay_and_add", "dot_two(", "dot_pair", "add_row")),
     ("quantisation of blocks", ("quantize", "encode_scale", "apply_gains", "choose_steps",
                                 "round_block", "largest_", "round_lanes", "round_s", "round_low")),

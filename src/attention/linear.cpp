@@ -32,6 +32,8 @@ constexpr std::uint32_t kDecayOne = 1U << 16;
 // For `attend`, sums are brought to this many bits and cut in two halves.
 constexpr int kScaledBits = 44;
 constexpr int kHalfBits = kScaledBits / 2;
+/// Lanes of the longest heads that are attended to two at a time.
+constexpr std::size_t kMostPairLanes = 64;
 static_assert((std::uint64_t{kMaxHeadSize} << kHalfBits) * 0xffffffffU < kSumLimit);
 
 /// phi of one lane in Q16: 127 * 4095 * 2^18 < 2^38 before the limit.
@@ -223,6 +225,21 @@ bool make_features_of_two(std::uint32_t* out, const QuantizedVector (&queries)[2
   return std::uint64_t{largest} * count < (1U << 31);
 }
 
+/// dot_usual_features of two heads.
+///   features (count, 2)
+void dot_two_scaled(std::int64_t (&out)[2], const std::uint32_t* features, const std::int64_t* sums,
+                    int shift, std::size_t count) {
+  std::int64_t scaled[kMostPairLanes];
+  if (shift < 0) {
+    const std::int64_t half = (std::int64_t{1} << -shift) >> 1;
+    for (std::size_t j = 0; j < count; ++j) scaled[j] = (sums[j] + half) & -(2 * half);
+    sums = scaled;
+  }
+  WideSum totals[2];
+  dot_two_features(totals, sums, features, count);
+  for (int h = 0; h < 2; ++h) out[h] = scale_sum(totals[h], shift);
+}
+
 /// Sums of one kind as `attend` reads them.
 struct ScaledUnit {
   int shift;     // of scaling_shift
@@ -297,28 +314,25 @@ void LinearAttention::attend(WideVector& out, std::uint32_t head,
 
 void LinearAttention::attend_two(WideVector (&out)[2], std::uint32_t head,
                                  const QuantizedVector (&queries)[2]) const {
-  constexpr std::size_t kMostLanes = 64;
   const std::size_t n = shape_.head_size;
   const std::uint32_t group = shape_.n_heads / shape_.n_kv_heads;
-  const ScaledUnit values(units_[head / group * 2], 44);
-  const ScaledUnit keys(units_[head / group * 2 + 1], 16);
-  std::uint32_t features[2 * kMostLanes];
-  const bool is_usual = n <= kMostLanes && values.shift >= 0 && keys.shift >= 0 &&
-                        (head + 1) / group == head / group &&
+  std::uint32_t features[2 * kMostPairLanes];
+  const bool is_usual = n <= kMostPairLanes && (head + 1) / group == head / group &&
                         make_features_of_two(features, queries, n);
   if (!is_usual) {
     attend(out[0], head, queries[0]);
     return attend(out[1], head + 1, queries[1]);
   }
+  const ScaledUnit values(units_[head / group * 2], 44);
+  const ScaledUnit keys(units_[head / group * 2 + 1], 16);
   const std::int64_t* row = sums(head / group);
+  std::int64_t both[2];
   for (std::size_t i = 0; i < n; ++i, row += n) {
-    WideSum totals[2];
-    dot_two_features(totals, row, features, n);
-    for (int h = 0; h < 2; ++h) out[h].values[i] = scale_sum(totals[h], values.shift);
+    dot_two_scaled(both, features, row, values.shift, n);
+    for (int h = 0; h < 2; ++h) out[h].values[i] = both[h];
   }
-  WideSum totals[2];
-  dot_two_features(totals, row, features, n);
-  for (int h = 0; h < 2; ++h) out[h].unit = unit_of(values, keys, scale_sum(totals[h], keys.shift));
+  dot_two_scaled(both, features, row, keys.shift, n);
+  for (int h = 0; h < 2; ++h) out[h].unit = unit_of(values, keys, both[h]);
 }
 
 }  // namespace mote

@@ -73,8 +73,15 @@ struct DotTwo {
 
 [[gnu::naked]] void dot_two(WideSum*, const DotTwo*) {
   asm("push {r0, r4-r11, lr}\n"
-      "ldm r0, {r4-r11}\n"
       "ldm r1, {r0-r2}\n"
+      "mov r4, #0\n"
+      "mov r5, #0\n"
+      "mov r6, #0\n"
+      "mov r7, #0\n"
+      "mov r8, #0\n"
+      "mov r9, #0\n"
+      "mov r10, #0\n"
+      "mov r11, #0\n"
       "1:\n"
       "ldrd r12, lr, [r0], #8\n"
       "ldr r3, [r1], #4\n"

@@ -24,8 +24,8 @@ void decay_and_add(std::int64_t* sums, const std::uint32_t* features, std::int32
 void dot_two_features(WideSum (&totals)[2], const std::int64_t* sums, const std::uint32_t* features,
                       std::size_t count) {
   const std::int64_t* const end = sums + count;
-  WideSum first = totals[0];
-  WideSum second = totals[1];
+  WideSum first = {0, 0};
+  WideSum second = {0, 0};
   for (; sums != end; ++sums, features += 2) {
     const auto lower = static_cast<std::uint32_t>(*sums);
     const auto upper = static_cast<std::int32_t>(*sums >> 32);

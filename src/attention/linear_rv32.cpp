@@ -23,7 +23,7 @@ struct DotTwo {
   const std::int64_t* sums;
   const std::uint32_t* features;
   const std::int64_t* end;
-  WideSum totals[2];  // 32-bit words from 16 on
+  WideSum* totals;
 };
 
 // clang-format off
@@ -109,14 +109,14 @@ void dot_two(DotTwo& rows) {
       "lw a1, 0(a0)\n"
       "lw a2, 4(a0)\n"
       "lw a3, 8(a0)\n"
-      "lw a4, 16(a0)\n"
-      "lw a5, 20(a0)\n"
-      "lw a6, 24(a0)\n"
-      "lw a7, 28(a0)\n"
-      "lw s2, 32(a0)\n"
-      "lw s3, 36(a0)\n"
-      "lw s4, 40(a0)\n"
-      "lw s5, 44(a0)\n"
+      "li a4, 0\n"
+      "li a5, 0\n"
+      "li a6, 0\n"
+      "li a7, 0\n"
+      "li s2, 0\n"
+      "li s3, 0\n"
+      "li s4, 0\n"
+      "li s5, 0\n"
       "1:\n"
       "lw t0, 0(a1)\n"
       "lw t1, 4(a1)\n"
@@ -125,14 +125,15 @@ void dot_two(DotTwo& rows) {
       "addi a1, a1, 8\n"
       "addi a2, a2, 8\n"
       "bne a1, a3, 1b\n"
-      "sw a4, 16(a0)\n"
-      "sw a5, 20(a0)\n"
-      "sw a6, 24(a0)\n"
-      "sw a7, 28(a0)\n"
-      "sw s2, 32(a0)\n"
-      "sw s3, 36(a0)\n"
-      "sw s4, 40(a0)\n"
-      "sw s5, 44(a0)\n"
+      "lw a0, 12(a0)\n"
+      "sw a4, 0(a0)\n"
+      "sw a5, 4(a0)\n"
+      "sw a6, 8(a0)\n"
+      "sw a7, 12(a0)\n"
+      "sw s2, 16(a0)\n"
+      "sw s3, 20(a0)\n"
+      "sw s4, 24(a0)\n"
+      "sw s5, 28(a0)\n"
       : "+r"(first)
       :
       : "a1", "a2", "a3", "a4", "a5", "a6", "a7", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s2",
@@ -158,10 +159,8 @@ void decay_and_add(std::int64_t* sums, const std::uint32_t* features, std::int32
 
 void dot_two_features(WideSum (&totals)[2], const std::int64_t* sums, const std::uint32_t* features,
                       std::size_t count) {
-  DotTwo rows = {sums, features, sums + count, {totals[0], totals[1]}};
+  DotTwo rows = {sums, features, sums + count, totals};
   dot_two(rows);
-  totals[0] = rows.totals[0];
-  totals[1] = rows.totals[1];
 }
 
 }  // namespace mote

@@ -26,11 +26,11 @@ void decay_and_add(std::int64_t* sums, const std::uint32_t* features, std::int32
 
 /// Products of sums with the features of two heads: high * 2^32 + low.
 struct WideSum {
-  std::int64_t high = 0;  // of the upper words of the sums
-  std::uint64_t low = 0;  // of the lower words
+  std::int64_t high;  // of the upper words of the sums
+  std::uint64_t low;  // of the lower words
 };
 
-/// totals[h] += sum over j of sums[j] * features[j][h].
+/// totals[h] = sum over j of sums[j] * features[j][h].
 ///   sums (count), |sums| <= 2^62; features (count, 2), those of a head together below 2^31
 void dot_two_features(WideSum (&totals)[2], const std::int64_t* sums, const std::uint32_t* features,
                       std::size_t count);

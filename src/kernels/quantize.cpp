@@ -96,8 +96,9 @@ BlockRounding round_block(std::uint64_t largest, Multiplier unit) {
   // has 30.
   const int raise = 30 - significant_bits(largest);
   const int drop = std::max<int>(0, -raise);
-  const auto top = static_cast<std::uint32_t>(
-      raise >= 0 ? largest << raise : shift_round(static_cast<std::int64_t>(largest), drop));
+  const auto rounded =
+      static_cast<std::uint32_t>(shift_round(static_cast<std::int64_t>(largest), drop));
+  const std::uint32_t top = raise > 0 ? rounded << raise : rounded;
   const int lift = std::max<int>(kMultiplierBits - significant_bits(unit.mantissa), 0);
   const std::uint32_t mantissa = unit.mantissa << lift;
   const int exponent = unit.exponent - lift + drop + kScaleFractionBits;
