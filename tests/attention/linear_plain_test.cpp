@@ -167,7 +167,7 @@ TEST(PlainLinearAttention, two_heads_together_give_the_bits_of_each) {
 }
 
 TEST(PlainLinearAttention, loops_give_the_sums_of_the_plain_arithmetic) {
-  for (const std::uint64_t seed : {1, 2, 3}) EXPECT_EQ(test::count_wrong_sums(seed), 0U) << seed;
+  for (const std::uint64_t seed : {1U, 2U, 3U}) EXPECT_EQ(test::count_wrong_sums(seed), 0U) << seed;
 }
 
 }  // namespace
