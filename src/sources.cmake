@@ -112,8 +112,8 @@ if(MOTE_KERNELS MATCHES "^(aarch64|x86)$")
   list(APPEND MOTE_SOURCES kernels/isa_rounding.cpp)
 endif()
 
-# The steps of attention and their products, and loops over lanes: chips without vectors keep a piece
-# of a row in registers, and compilers make vectors of the portable form.
+# The steps of attention and their products, and loops over lanes: chips without vectors keep a
+# piece of a row in registers, and compilers make vectors of the portable form.
 set(MOTE_ATTEND_STEPS attention/attend_portable.cpp)
 set(MOTE_WEIGH attention/weigh_portable.cpp)
 set(MOTE_PAIR attention/pair_portable.cpp)

@@ -21,9 +21,9 @@ namespace mote {
 namespace {
 
 using armv7em::Contributions;
+using armv7em::extend;
 using armv7em::kLanes;
 using armv7em::usual_base;
-using armv7em::extend;
 
 static_assert(kMaxRowWeight == 1 << kContributionBits);
 /// Contributions whose products with lanes, up to 2^7 each, int32 can add up: of any size, by their

@@ -275,7 +275,8 @@ TEST(QuantizeBlock, lanes_of_32_bits_give_the_same) {
 }
 
 TEST(Quantize, loops_round_as_one_lane_is_rounded) {
-  for (const std::uint64_t seed : {1U, 2U, 3U}) EXPECT_EQ(test::count_wrong_lanes(seed), 0U) << seed;
+  for (const std::uint64_t seed : {1U, 2U, 3U})
+    EXPECT_EQ(test::count_wrong_lanes(seed), 0U) << seed;
 }
 
 }  // namespace
