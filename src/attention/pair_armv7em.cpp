@@ -146,7 +146,9 @@ struct ScaleTwo {
       "b 5b\n")
 
 [[gnu::naked]] std::uint32_t score_two(Scoring<1>*) { MOTE_SCORE_TWO("32", MOTE_DOT_FIRST); }
-[[gnu::naked]] std::uint32_t score_two(Scoring<2>*) { MOTE_SCORE_TWO("64", MOTE_DOT_FIRST MOTE_DOT_NEXT); }
+[[gnu::naked]] std::uint32_t score_two(Scoring<2>*) {
+  MOTE_SCORE_TWO("64", MOTE_DOT_FIRST MOTE_DOT_NEXT);
+}
 [[gnu::naked]] std::uint32_t score_two(Scoring<4>*) {
   MOTE_SCORE_TWO("128", MOTE_DOT_FIRST MOTE_DOT_NEXT MOTE_DOT_NEXT MOTE_DOT_NEXT);
 }
@@ -170,8 +172,8 @@ struct ScaleTwo {
   "bic " r ", " r ", #63\n"                   \
   back ":\n"
 
-/// Ends behind the last position with 0, or with another number behind one that may widen the totals
-/// of a head, whose weights are made and added all the same.
+/// Ends behind the last position with 0, or with another number behind one that may widen the
+/// totals of a head, whose weights are made and added all the same.
 [[gnu::naked]] std::uint32_t weigh_two(WeighTwo*) {
   asm("push {r0, r4-r11, lr}\n"
       "ldr r7, [r0, #20]\n"
