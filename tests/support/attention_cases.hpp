@@ -34,8 +34,10 @@ class AttentionCase {
     const std::uint32_t first = static_cast<std::uint32_t>(random.below(count));
     segments_[0] = make_segment(first);
     segments_[1] = make_segment(count - first);
-    query_ = {make_lanes(head_size), make_scale(31 - key_exponent_)};
-    other_query_ = {make_lanes(head_size), make_scale(31 - key_exponent_)};
+    // Small queries give every position a weight.
+    const int query_exponent = 31 - key_exponent_ - random.between<int>(0, 14);
+    query_ = {make_lanes(head_size), make_scale(query_exponent)};
+    other_query_ = {make_lanes(head_size), make_scale(query_exponent)};
     other_scores_ = arena_.take<std::uint32_t>(2 * std::size_t{segments_[1].count});
     other_values_ = arena_.take<std::int64_t>(head_size);
     values_ = arena_.take<std::int64_t>(head_size);
