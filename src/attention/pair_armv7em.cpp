@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two query heads of one K/V head at once, for Cortex-M with the DSP extension: keys are loaded and
 // widened once for both, scales decoded once. A position of two heads of 8 lanes takes 39
-// instructions for the scores, 38 for the weights, 22 for the contributions, and then 17 each for
+// instructions for the scores, 39 for the weights, 22 for the contributions, and then 17 each for
 // the values.
 //
 // Scores, weights and contributions of the two heads stand side by side. Weights are raised by 6
