@@ -93,7 +93,7 @@ struct RunConfig {
   std::uint32_t candidates = 1;
   /// Room for results of a kernel's calls, in rows of each of two matrices, to kMaxRowsPerCall:
   /// more take more memory, 8 bytes each, and less time where calls or weights are dear. Never less
-  /// than a block or a head.
+  /// than a block or a head, nor more than the chip's slice has rows for.
   std::uint32_t rows_per_call = 96;
 };
 

@@ -143,6 +143,7 @@ class Transformer {
     Projection value;
   };
 
+  std::size_t lanes_per_call() const;
   void lay_out(Arena& arena);
   void fill_decays();
   Projection layer_projection(SectionKind kind) const;

@@ -93,6 +93,20 @@ std::size_t most_scores(const Image& image, const AttentionShape& shape) {
 
 Transformer::Transformer() = default;
 
+/// Lanes of one of the two halves of `rows_`: what the run allows, but no more than this chip has
+/// rows for. Keys, values, gates and what they gate take a half each, other rows both.
+std::size_t Transformer::lanes_per_call() const {
+  const ModelConfig& c = config();
+  const std::uint32_t queries = (slice_.heads.count + 1) * c.head_size;
+  std::uint32_t most = std::max({queries, residual_lanes().count, slice_.vocabulary.count}) / 2 + 1;
+  most = std::max(most, slice_.heads.kv_count(c.heads_per_kv_head()) * c.head_size);
+  for (std::uint32_t layer = 0; layer < c.n_layers; ++layer) {
+    most = std::max(most, slice_.hidden(layer).count * c.block);
+  }
+  most = std::min(most, run_.rows_per_call);
+  return std::max<std::size_t>({c.block, c.head_size, most});
+}
+
 void Transformer::lay_out(Arena& arena) {
   const ModelConfig& c = config();
   const std::uint32_t most_blocks = std::max(
@@ -108,7 +122,7 @@ void Transformer::lay_out(Arena& arena) {
   final_ = take_vectors(arena, 1, c.dim_padded(), c.block);
   scales_ = arena.take<std::uint32_t>(std::size_t{run_.batch} * most_blocks);
   factors_ = arena.take<Multiplier>(run_.batch);
-  rows_ = arena.take<std::int32_t>(2 * std::max<std::size_t>(lanes, run_.rows_per_call));
+  rows_ = arena.take<std::int32_t>(2 * lanes_per_call());
   wide_ = arena.take<std::int64_t>(lanes);
   head_values_ = arena.take<std::int8_t>(2 * std::size_t{c.head_size});
   const AttentionShape shape = attention_shape(c, run_, slice_);
