@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
-#include <type_traits>
 
 #include "base/fixed_point.hpp"
 #include "base/platform.hpp"
@@ -12,19 +11,6 @@
 
 namespace mote {
 namespace {
-
-template <typename Lane>
-std::uint64_t largest_by_both_ends(std::span<const Lane> in) {
-  using Magnitude = std::make_unsigned_t<Lane>;
-  Lane low = 0;
-  Lane high = 0;
-  for (const Lane lane : in) {
-    low = std::min(low, lane);
-    high = std::max(high, lane);
-  }
-  return std::max<Magnitude>(Magnitude{0} - static_cast<Magnitude>(low),
-                             static_cast<Magnitude>(high));
-}
 
 template <typename Lane>
 std::uint64_t largest_of(std::span<const Lane> in) {

@@ -1,26 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops of quantisation in plain C++.
 #include <algorithm>
-#include <type_traits>
 
 #include "base/platform.hpp"
 #include "kernels/quantize_steps.hpp"
 
 namespace mote {
 namespace {
-
-template <typename Lane>
-std::uint64_t largest_by_both_ends(std::span<const Lane> in) {
-  using Magnitude = std::make_unsigned_t<Lane>;
-  Lane low = 0;
-  Lane high = 0;
-  for (const Lane lane : in) {
-    low = std::min(low, lane);
-    high = std::max(high, lane);
-  }
-  return std::max<Magnitude>(Magnitude{0} - static_cast<Magnitude>(low),
-                             static_cast<Magnitude>(high));
-}
 
 /// As largest_by_both_ends, by one comparison a lane: -m comes right before m.
 std::uint64_t largest_in_order(std::span<const std::int32_t> in) {

@@ -3,8 +3,10 @@
 // another, one in a build (src/sources.cmake).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 namespace mote {
 
@@ -12,6 +14,20 @@ namespace mote {
 ///   in (n), those of 64 bits below 2^62
 std::uint64_t largest_magnitude(std::span<const std::int32_t> in);
 std::uint64_t largest_magnitude(std::span<const std::int64_t> in);
+
+/// largest_magnitude by the ends of the range of lanes, in the fewest instructions of a program.
+template <typename Lane>
+std::uint64_t largest_by_both_ends(std::span<const Lane> in) {
+  using Magnitude = std::make_unsigned_t<Lane>;
+  Lane low = 0;
+  Lane high = 0;
+  for (const Lane lane : in) {
+    low = std::min(low, lane);
+    high = std::max(high, lane);
+  }
+  return std::max<Magnitude>(Magnitude{0} - static_cast<Magnitude>(low),
+                             static_cast<Magnitude>(high));
+}
 
 /// What quantize_block's lanes become where the scale was not saturated: they need no clipping, as
 /// the largest times the ratio is at most 127 units. lane / 2^drop is rounded half up, its product
