@@ -24,7 +24,7 @@ std::span<const std::uint8_t> bytes_of(std::span<const std::uint64_t> words) {
 TEST(ReadBandwidth, every_whole_line_is_read) {
   std::vector<std::uint64_t> words(1 + 8 * 11 + 3);
   for (std::size_t i = 0; i < words.size(); ++i) words[i] = (i + 1) * 0x9e3779b97f4a7c15U;
-  for (const std::size_t lines : {0, 1, 3, 4, 5, 8, 11}) {
+  for (const std::size_t lines : {0U, 1U, 3U, 4U, 5U, 8U, 11U}) {
     const auto whole = std::span(words).subspan(1, 8 * lines);
     EXPECT_EQ(fold_lines(bytes_of(std::span(words).subspan(1, 8 * lines + 3))), fold_words(whole));
   }
