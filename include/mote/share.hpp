@@ -59,8 +59,8 @@ class Share {
   /// the item after them.
   std::size_t write(std::span<std::uint8_t> out, std::uint32_t first, std::uint32_t end,
                     std::uint32_t& next) const;
-  /// Takes items from `first` on. False where `bytes` is not a whole number of them or has more
-  /// than the share; then nothing is taken.
+  /// Takes items from `first` on. False where `bytes` is not a whole number of them, has more than
+  /// the share or a lane of -128 in a block; then nothing is taken.
   bool read(std::span<const std::uint8_t> bytes, std::uint32_t first, std::uint32_t& next) const;
 
  private:
@@ -74,6 +74,7 @@ class Share {
   bool is_candidates() const {
     return !step_.is_text && step_.phase.exchange == Exchange::candidates;
   }
+  bool is_valid_item(const std::uint8_t* bytes, std::uint32_t item) const;
   void write_item(std::uint8_t* out, std::uint32_t item) const;
   void read_item(const std::uint8_t* bytes, std::uint32_t item) const;
 

@@ -131,6 +131,14 @@ void Share::read_item(const std::uint8_t* bytes, std::uint32_t item) const {
   }
 }
 
+/// Whether the lanes of a block are such as quantisation makes, for which kernels have room: not
+/// -128. Other items may have any bytes.
+bool Share::is_valid_item(const std::uint8_t* bytes, std::uint32_t item) const {
+  if (step_.is_text || is_candidates() || is_embedding()) return true;
+  const std::span lanes(bytes + sizeof(Scale16), item_bytes(item) - sizeof(Scale16));
+  return std::ranges::find(lanes, std::uint8_t{0x80}) == lanes.end();
+}
+
 std::size_t Share::write(std::span<std::uint8_t> out, std::uint32_t first, std::uint32_t end,
                          std::uint32_t& next) const {
   std::size_t bytes = 0;
@@ -149,6 +157,11 @@ bool Share::read(std::span<const std::uint8_t> bytes, std::uint32_t first,
   std::size_t size = 0;
   for (next = first; next < items && size < bytes.size(); ++next) size += item_bytes(next);
   if (size != bytes.size()) return false;
+  size = 0;
+  for (std::uint32_t item = first; item < next; ++item) {
+    if (!is_valid_item(&bytes[size], item)) return false;
+    size += item_bytes(item);
+  }
   size = 0;
   for (std::uint32_t item = first; item < next; ++item) {
     read_item(&bytes[size], item);

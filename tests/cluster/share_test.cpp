@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "support/image_factory.hpp"
@@ -85,10 +86,13 @@ class Chip {
   SharedMemory memory_;
 };
 
+constexpr std::uint8_t kNoLane = 0x80;  // -128
+
+/// None of which is kNoLane.
 Bytes random_bytes(std::size_t count, std::uint64_t seed) {
   test::Random random(seed);
   Bytes bytes(count);
-  for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random.next());
+  for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random.next() % 255 - 127);
   return bytes;
 }
 Bytes inverted(Bytes bytes) {
@@ -291,6 +295,33 @@ TEST(Share, what_is_no_whole_number_of_items_is_refused_and_changes_nothing) {
     std::uint32_t next = 0;
     EXPECT_FALSE(share.read(std::span(bytes).first(1), share.item_count(), next));
     EXPECT_FALSE(share.read(std::span(bytes).first(2), kMaxContext, next));
+  }
+}
+
+// Kernels have no room for it, and no quantiser makes it. Scales and all else may have any bytes.
+TEST(Share, a_lane_of_minus_128_is_refused_and_changes_nothing) {
+  const Tokens tokens = test::random_tokens(kVocabulary, 5);
+  for (const Step& step : all_steps(tokens)) {
+    const Exchange exchange = step.phase.exchange;
+    const bool has_lanes =
+        !step.is_text && exchange != Exchange::embed && exchange != Exchange::candidates;
+    OneShare one(step);
+    const Share share = one.share();
+    Bytes bytes = written(share);
+    const Bytes before = inverted(one.chip.bytes(step));
+    std::size_t refused = 0;
+    for (std::uint8_t& byte : bytes) {
+      const std::uint8_t kept = std::exchange(byte, kNoLane);
+      one.chip.fill(step, before);
+      std::uint32_t next = 0;
+      if (!share.read(bytes, 0, next)) {
+        ++refused;
+        ASSERT_EQ(one.chip.bytes(step), before);
+      }
+      byte = kept;
+    }
+    const std::size_t lanes = bytes.size() - sizeof(Scale16) * share.item_count();
+    EXPECT_EQ(refused, has_lanes ? lanes : 0);
   }
 }
 
