@@ -17,7 +17,7 @@
 #include "convert/convert_report.hpp"
 #include "convert/open_vocabulary.hpp"
 #include "convert/pack.hpp"
-#include "run/engine.hpp"
+#include "run/model_file.hpp"
 #include "support/error.hpp"
 #include "support/mapped_file.hpp"
 #include "support/progress.hpp"

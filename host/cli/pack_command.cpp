@@ -9,8 +9,8 @@
 
 #include "cli/commands.hpp"
 #include "convert/pack.hpp"
-#include "run/engine.hpp"
 #include "run/image_summary.hpp"
+#include "run/model_file.hpp"
 #include "support/error.hpp"
 #include "support/mapped_file.hpp"
 #include "support/progress.hpp"

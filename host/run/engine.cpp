@@ -39,16 +39,6 @@ const Image& demand_whole(const std::string& path, const Image& image) {
 
 }  // namespace
 
-void check(Status status, const std::string& what) {
-  if (status != Status::ok) throw Error(fmt::format("{}: {}", what, status_text(status)));
-}
-
-Image open_image(const std::string& path, std::span<const std::uint8_t> bytes, Verify verify) {
-  Image image;
-  check(image.open(bytes, verify), path);
-  return image;
-}
-
 Tokenizer open_tokenizer(const std::string& path, const Image& image) {
   Tokenizer tokenizer;
   check(tokenizer.open(image.section_bytes(SectionKind::tokenizer)), path);

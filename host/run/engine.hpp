@@ -47,12 +47,6 @@ class Engine {
   ParallelTransformer transformer_;
 };
 
-/// Throws `Error` "<what>: <text of status>" unless `status` is ok.
-void check(Status status, const std::string& what);
-
-/// Opens the image in `bytes`, which is named `path` in errors.
-Image open_image(const std::string& path, std::span<const std::uint8_t> bytes, Verify verify);
-
 /// Opens the tokenizer of `image`, whose vocabulary must be the model's.
 Tokenizer open_tokenizer(const std::string& path, const Image& image);
 

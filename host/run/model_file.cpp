@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/model_file.hpp"
 
+#include <fmt/format.h>
+
 #include <cstring>
 
 #include "convert/pack.hpp"
-#include "run/engine.hpp"
+#include "support/error.hpp"
 
 namespace mote::host {
+
+void check(Status status, const std::string& what) {
+  if (status != Status::ok) throw Error(fmt::format("{}: {}", what, status_text(status)));
+}
+
+Image open_image(const std::string& path, std::span<const std::uint8_t> bytes, Verify verify) {
+  Image image;
+  check(image.open(bytes, verify), path);
+  return image;
+}
 
 ModelFile::ModelFile(const std::string& path, Verify verify)
     : file_(path), image_(open_image(path, file_.bytes(), verify)) {
