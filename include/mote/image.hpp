@@ -102,6 +102,7 @@ struct MatrixLayout {
   std::uint64_t weights_offset = 0;
   std::uint64_t bytes = 0;
 };
+/// Of `rows` rows of `columns` lanes, which are padded to whole blocks. // block a power of two
 MatrixLayout matrix_layout(std::uint64_t rows, std::uint64_t columns, std::uint32_t block,
                            WeightFormat format);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mote/image.hpp"
 
+#include <bit>
 #include <cstddef>
 
 #include "base/assert.hpp"
@@ -27,16 +28,25 @@ constexpr std::uint64_t align_section(std::uint64_t bytes) {
   return (bytes + kSectionAlignment - 1) / kSectionAlignment * kSectionAlignment;
 }
 
+/// Blocks are powers of two: each token asks for all matrices, and division takes long.
+template <typename Count>
+constexpr Count pad_to_blocks(Count columns, Count block) {
+  return (columns + block - 1) & ~(block - 1);
+}
+
 }  // namespace
 
 MatrixLayout matrix_layout(std::uint64_t rows, std::uint64_t columns, std::uint32_t block,
                            WeightFormat format) {
-  const std::uint64_t blocks = (columns + block - 1) / block;
-  const bool is_int4 = format == WeightFormat::int4;
+  std::uint64_t bytes = rows * pad_to_blocks<std::uint64_t>(columns, block);
   MatrixLayout layout;
   layout.factors_offset = align_section(rows * sizeof(Scale16));
-  layout.weights_offset = align_section(layout.factors_offset + (is_int4 ? rows * blocks : 0));
-  layout.bytes = layout.weights_offset + rows * blocks * (is_int4 ? block / 2 : block);
+  layout.weights_offset = layout.factors_offset;
+  if (format == WeightFormat::int4) {
+    layout.weights_offset += align_section(bytes >> std::countr_zero(block));
+    bytes /= 2;
+  }
+  layout.bytes = layout.weights_offset + bytes;
   return layout;
 }
 
@@ -119,7 +129,7 @@ MatrixView Image::matrix(SectionKind kind, std::uint32_t layer) const {
   view.row_scales = reinterpret_cast<const Scale16*>(base);
   if (section.format == WeightFormat::int4) view.block_factors = base + layout.factors_offset;
   view.rows = section.rows;
-  view.columns = (section.columns + section.block - 1U) / section.block * section.block;
+  view.columns = pad_to_blocks<std::uint32_t>(section.columns, section.block);
   view.block = section.block;
   view.format = section.format;
   view.exponent = section.exponent;
