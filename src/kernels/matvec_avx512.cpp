@@ -29,6 +29,7 @@ constexpr std::uint32_t kChunk = 64;  // lanes of int8 a step; int4 has twice as
 // Bytes; of 4096 to 16384, and of 1024 to 8192 behind the next pass, the best by measurement.
 constexpr std::size_t kAhead = 8192;
 constexpr std::size_t kBehindNext = 2048;
+constexpr std::size_t kNear = 12288;  // smaller matrices are of models that the second cache holds
 
 __mmask64 mask_of(std::uint32_t bytes) {
   return ~std::uint64_t{0} >> (64 - bytes);
@@ -231,14 +232,16 @@ struct Rows {
   }
 };
 
-/// Products of a step with eight rows.
+/// Products of a step of `lanes` lanes with eight rows.
 template <std::uint32_t B>
 INLINE void multiply_step(__m512i (&dots)[kRows], const Rows& rows, std::uint32_t lane,
-                          __mmask64 mask, const Step<B>& step) {
+                          std::uint32_t lanes, const Step<B>& step) {
   for (std::uint32_t r = 0; r < kRows; ++r) {
+    const std::uint8_t* const row = rows.at[r] + lane;
     const __m512i weights =
-        _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, rows.at[r] + lane), _mm512_set1_epi8(-128));
-    dots[r] = _mm512_dpbusd_epi32(step.start, weights, step.x);
+        lanes == kChunk ? _mm512_loadu_si512(row) : _mm512_maskz_loadu_epi8(mask_of(lanes), row);
+    dots[r] =
+        _mm512_dpbusd_epi32(step.start, _mm512_xor_si512(weights, _mm512_set1_epi8(-128)), step.x);
   }
 }
 
@@ -252,27 +255,36 @@ INLINE void for_each_rows(const MatrixView& m, const Multiply& multiply) {
   multiply(first, Rows(m, first, count), static_cast<__mmask8>(0xffU >> (8 - count)));
 }
 
-/// Rows of up to `Steps` steps, for which the vector stays in registers.
-template <std::uint32_t B, std::uint32_t Steps>
+/// Rows of up to `Steps` steps, for which the vector stays in registers; the last one has kChunk
+/// lanes where kFull is set.
+template <std::uint32_t B, std::uint32_t Steps, bool kFull>
 void matvec_narrow_int8(std::int32_t* out, const MatrixView& matrix, const ActivationView& x,
                         int unit) {
   const MatrixView m = matrix;  // whose numbers stay in registers while `out` is written
   const std::uint32_t x_mantissa = x.factor.mantissa;
   Step<B> steps[Steps];
   constexpr std::uint32_t kLast = (Steps - 1) * kChunk;
+  const std::uint32_t last_lanes = kFull ? kChunk : m.columns - kLast;
   for (std::uint32_t i = 0; i + 1 < Steps; ++i) steps[i] = load_step<B>(x, i * kChunk, kChunk);
-  steps[Steps - 1] = load_step<B>(x, kLast, m.columns - kLast);
-  const __mmask64 last_mask = mask_of(m.columns - kLast);
+  steps[Steps - 1] = load_step<B>(x, kLast, last_lanes);
+  const bool is_far = std::size_t{m.rows} * m.columns > kNear;
   for_each_rows(m, [&](std::uint32_t first, const Rows& rows, __mmask8 mask) INLINE_LAMBDA {
     RowSums<B> sums;
     __m512i dots[kRows];
-    fetch_later<Steps>(rows.at[0], kRows * m.columns);
+    if (is_far) fetch_later<Steps>(rows.at[0], kRows * m.columns);
     for (std::uint32_t i = 0; i < Steps; ++i) {
-      multiply_step(dots, rows, i * kChunk, i + 1 < Steps ? ~__mmask64{0} : last_mask, steps[i]);
+      multiply_step(dots, rows, i * kChunk, i + 1 < Steps ? kChunk : last_lanes, steps[i]);
       sums.add(dots, steps[i]);
     }
     round_rows(out + first, sums.total(), m.row_scales + first, mask, x_mantissa, unit);
   });
+}
+
+template <std::uint32_t B, std::uint32_t Steps>
+INLINE void matvec_narrow_int8(std::int32_t* out, const MatrixView& m, const ActivationView& x,
+                               int unit) {
+  if (m.columns == Steps * kChunk) return matvec_narrow_int8<B, Steps, true>(out, m, x, unit);
+  matvec_narrow_int8<B, Steps, false>(out, m, x, unit);
 }
 
 template <std::uint32_t B>
@@ -288,12 +300,12 @@ void matvec_int8(std::int32_t* out, const MatrixView& m, const ActivationView& x
       for (; lane + kChunk <= end; lane += kChunk) {
         fetch_ahead(rows.at[0], kRows * lane, kRows * m.columns);
         const Step<B> step = load_step<B>(x, lane, kChunk);
-        multiply_step(dots, rows, lane, ~__mmask64{0}, step);
+        multiply_step(dots, rows, lane, kChunk, step);
         sums.add(dots, step);
       }
       if (lane < end) {
         const Step<B> step = load_step<B>(x, lane, end - lane);
-        multiply_step(dots, rows, lane, mask_of(end - lane), step);
+        multiply_step(dots, rows, lane, end - lane, step);
         sums.add(dots, step);
       }
     }
