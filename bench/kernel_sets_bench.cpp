@@ -110,8 +110,9 @@ std::vector<std::int32_t> random_lanes(std::size_t count) {
 void run_quantize(benchmark::State& state, const KernelSet& set, std::size_t lanes) {
   const auto in = random_lanes(lanes);
   std::vector<std::int8_t> out(lanes);
+  std::vector<Scale16> scales(lanes / 32);
   for (auto _ : state) {
-    benchmark::DoNotOptimize(set.quantize_narrow(out.data(), in, {1U << 19, -39}));
+    set.quantize_narrow(out.data(), scales.data(), in, 32, {1U << 19, -39});
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(lanes));
@@ -133,25 +134,28 @@ void run_quantize_wide(benchmark::State& state, const KernelSet& set, std::size_
   std::ranges::transform(random_lanes(lanes), in.begin(),
                          [](std::int32_t lane) { return std::int64_t{lane} << 16; });
   std::vector<std::int8_t> out(lanes);
+  std::vector<Scale16> scales(lanes / 32);
+  const Multiplier unit = {1U << 19, -59};
   for (auto _ : state) {
-    benchmark::DoNotOptimize(set.quantize(out.data(), in, {1U << 19, -59}));
+    set.quantize(out.data(), scales.data(), in, 32, {&unit, 1});
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(lanes));
 }
 
-void run_quantize_transformed(benchmark::State& state, const KernelSet& set,
-                              std::size_t head_size) {
-  const auto head = random_lanes(head_size);
-  std::vector<std::int32_t> lanes(head_size);
+void run_quantize_transformed(benchmark::State& state, const KernelSet& set, std::size_t head_size,
+                              std::size_t count) {
+  const auto heads = random_lanes(head_size * count);
+  std::vector<std::int32_t> lanes(heads.size());
   std::vector<std::int64_t> scratch(head_size);
-  std::vector<std::int8_t> out(head_size);
+  std::vector<std::int8_t> out(heads.size());
+  std::vector<Scale16> scales(count);
   for (auto _ : state) {
-    lanes = head;
-    benchmark::DoNotOptimize(set.quantize_transformed(out.data(), lanes, scratch, {1U << 19, -39}));
+    lanes = heads;
+    set.quantize_heads(out.data(), scales.data(), lanes, head_size, scratch, {1U << 19, -39});
     benchmark::ClobberMemory();
   }
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(head_size));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(heads.size()));
 }
 
 void run_rotate(benchmark::State& state, const KernelSet& set, std::size_t head_size,
@@ -214,11 +218,17 @@ void add_benchmarks(const KernelSet& set) {
           set, head_size, positions);
     }
   }
-  add("quantize/32", set, run_quantize, set, std::size_t{32});
-  add("quantize_wide/32", set, run_quantize_wide, set, std::size_t{32});
+  for (const std::size_t lanes : {32U, 256U}) {
+    const std::string size = std::to_string(lanes);
+    add("quantize/" + size, set, run_quantize, set, lanes);
+    add("quantize_wide/" + size, set, run_quantize_wide, set, lanes);
+  }
   for (const std::size_t head_size : {8U, 48U, 64U}) {
     const std::string size = std::to_string(head_size);
-    add("quantize_transformed/" + size, set, run_quantize_transformed, set, head_size);
+    for (const std::size_t count : {1U, 8U}) {
+      add("quantize_transformed/" + std::to_string(count) + "x" + size, set,
+          run_quantize_transformed, set, head_size, count);
+    }
     add("rotate/8x" + size, set, run_rotate, set, head_size, std::size_t{8});
   }
   add("swiglu/256", set, run_swiglu, set, std::size_t{256});

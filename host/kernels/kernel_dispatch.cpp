@@ -43,17 +43,25 @@ void attend_two(HeadAttention (&heads)[2], std::span<std::uint32_t> scratch,
   host::in_use->attend_two(heads, scratch, score_scale);
 }
 
-Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in, Multiplier unit) {
-  return host::in_use->quantize(out, in, unit);
+void quantize_blocks_s64_s8(std::int8_t* out, Scale16* scales, std::span<const std::int64_t> in,
+                            std::size_t block, std::span<const Multiplier> units) {
+  host::in_use->quantize(out, scales, in, block, units);
 }
 
-Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit) {
-  return host::in_use->quantize_narrow(out, in, unit);
+void quantize_blocks_s64_s8(std::int8_t* out, Scale16* scales, std::span<const std::int64_t> in,
+                            std::size_t block, Multiplier unit) {
+  host::in_use->quantize(out, scales, in, block, {&unit, 1});
 }
 
-Scale16 quantize_transformed_s32_s8(std::int8_t* out, std::span<std::int32_t> head,
-                                    std::span<std::int64_t> scratch, Multiplier unit) {
-  return host::in_use->quantize_transformed(out, head, scratch, unit);
+void quantize_blocks_s32_s8(std::int8_t* out, Scale16* scales, std::span<const std::int32_t> in,
+                            std::size_t block, Multiplier unit) {
+  host::in_use->quantize_narrow(out, scales, in, block, unit);
+}
+
+void quantize_heads_s32_s8(std::int8_t* out, Scale16* scales, std::span<std::int32_t> heads,
+                           std::size_t head_size, std::span<std::int64_t> scratch,
+                           Multiplier unit) {
+  host::in_use->quantize_heads(out, scales, heads, head_size, scratch, unit);
 }
 
 void rotate_heads(std::span<std::int32_t> heads, std::uint32_t head_size,
@@ -78,6 +86,11 @@ std::size_t find_above(const std::int32_t* numbers, std::size_t first, std::size
 void swiglu_lanes(std::int64_t* out, const std::int32_t* gate, const std::int32_t* up,
                   std::size_t count) {
   host::in_use->swiglu(out, gate, up, count);
+}
+
+void quantize_swiglu(std::int8_t* out, Scale16* scales, std::span<const std::int32_t> gate,
+                     const std::int32_t* up, std::size_t block, std::span<std::int64_t> scratch) {
+  host::in_use->quantize_swiglu(out, scales, gate, up, block, scratch);
 }
 
 }  // namespace mote

@@ -25,12 +25,16 @@ struct KernelSet {
   void (*attend)(WideVector&, std::span<std::uint32_t>, std::span<const KvSegment>,
                  std::span<const QuantizedVector>, Multiplier);
   void (*attend_two)(HeadAttention (&)[2], std::span<std::uint32_t>, Multiplier);
-  Scale16 (*quantize)(std::int8_t*, std::span<const std::int64_t>, Multiplier);
-  Scale16 (*quantize_narrow)(std::int8_t*, std::span<const std::int32_t>, Multiplier);
-  Scale16 (*quantize_transformed)(std::int8_t*, std::span<std::int32_t>, std::span<std::int64_t>,
-                                  Multiplier);
+  void (*quantize)(std::int8_t*, Scale16*, std::span<const std::int64_t>, std::size_t,
+                   std::span<const Multiplier>);
+  void (*quantize_narrow)(std::int8_t*, Scale16*, std::span<const std::int32_t>, std::size_t,
+                          Multiplier);
+  void (*quantize_heads)(std::int8_t*, Scale16*, std::span<std::int32_t>, std::size_t,
+                         std::span<std::int64_t>, Multiplier);
   void (*rotate_heads)(std::span<std::int32_t>, std::uint32_t, const std::uint32_t*, std::uint32_t);
   void (*swiglu)(std::int64_t*, const std::int32_t*, const std::int32_t*, std::size_t);
+  void (*quantize_swiglu)(std::int8_t*, Scale16*, std::span<const std::int32_t>,
+                          const std::int32_t*, std::size_t, std::span<std::int64_t>);
   Multiplier (*norm_factor)(const std::int8_t*, std::span<const std::uint32_t>, int, std::uint32_t,
                             std::uint32_t, std::uint64_t);
   void (*add_residual)(std::span<std::int32_t>, const std::int32_t*);
@@ -44,11 +48,12 @@ constexpr KernelSet reference_kernels() {
           ref::matvec_s8_s32,
           ref::attend_segments,
           ref::attend_two,
-          ref::quantize_block_s64_s8,
-          ref::quantize_block_s32_s8,
-          ref::quantize_transformed_s32_s8,
+          ref::quantize_blocks_s64_s8,
+          ref::quantize_blocks_s32_s8,
+          ref::quantize_heads_s32_s8,
           ref::rotate_heads,
           ref::swiglu_lanes,
+          ref::quantize_swiglu,
           ref::norm_factor,
           ref::add_residual,
           ref::find_above};

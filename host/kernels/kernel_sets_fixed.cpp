@@ -6,11 +6,20 @@
 namespace mote::host {
 namespace {
 
-constexpr KernelSet kBuilt = {
-    "built-in",   [] { return true; },   matvec_s8_s32,         attend_segments,
-    attend_two,   quantize_block_s64_s8, quantize_block_s32_s8, quantize_transformed_s32_s8,
-    rotate_heads, swiglu_lanes,          norm_factor,           add_residual,
-    find_above};
+constexpr KernelSet kBuilt = {"built-in",
+                              [] { return true; },
+                              matvec_s8_s32,
+                              attend_segments,
+                              attend_two,
+                              quantize_blocks_s64_s8,
+                              quantize_blocks_s32_s8,
+                              quantize_heads_s32_s8,
+                              rotate_heads,
+                              swiglu_lanes,
+                              quantize_swiglu,
+                              norm_factor,
+                              add_residual,
+                              find_above};
 
 }  // namespace
 

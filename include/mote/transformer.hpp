@@ -153,22 +153,25 @@ class Transformer {
   void copy_embedding_rows();
   void take_embedding_rows();
   void compute_residual_blocks();
-  void quantize_residual_block(std::uint32_t index, std::uint32_t block,
-                               std::span<const std::int32_t> lanes);
+  void quantize_residual(std::uint32_t index, std::uint32_t block,
+                         std::span<const std::int32_t> lanes);
   void compute_heads();
   std::uint32_t heads_per_call(std::uint32_t count, std::size_t lanes) const;
   std::uint32_t held_kv_index(std::uint32_t index) const;
+  std::span<std::int8_t> own_room(Range own, std::uint32_t index);
   void store_keys_values(LayerAttention& attention, const HeadProjections& weights, Range own,
-                         std::uint32_t index);
+                         std::span<std::int8_t> room, std::uint32_t index);
   void attend_heads(LayerAttention& attention, const Projection& wq, Range own,
                     std::uint32_t index);
   void attend_head(LayerAttention& attention, std::span<std::int32_t> lanes, std::uint32_t head,
                    std::uint32_t index);
-  void attend_two_heads(const LayerAttention& attention, std::span<std::int32_t> lanes,
-                        std::uint32_t head, std::uint32_t index);
-  void quantize_head(const WideVector& wide, std::uint32_t head, std::uint32_t index);
+  void attend_heads_together(const LayerAttention& attention, std::span<std::int32_t> lanes,
+                             std::uint32_t head, std::uint32_t index);
+  void quantize_heads(std::span<const std::int64_t> lanes, std::span<const Multiplier> units,
+                      std::uint32_t head, std::uint32_t index);
   std::uint32_t own_head(std::uint32_t head) const;
-  bool is_pair(const LayerAttention& attention, std::uint32_t head, std::uint32_t position) const;
+  std::uint32_t heads_together(const LayerAttention& attention, std::uint32_t head,
+                               std::size_t lanes, std::uint32_t position) const;
   void compute_hidden();
   void add_projection(const Projection& projection, const BlockVectors& input);
 
@@ -179,9 +182,10 @@ class Transformer {
   void project(std::span<std::int32_t> out, const Projection& projection, std::uint32_t row,
                std::uint32_t index, int fraction_bits);
   std::span<std::int64_t> widen(std::span<const std::int32_t> lanes);
-  Scale16 quantize_lanes(std::int8_t* out, std::span<const std::int32_t> lanes, Multiplier unit);
-  Scale16 quantize_turned(std::int8_t* out, std::span<std::int32_t> lanes,
-                          const LayerAttention& attention, int drop);
+  void quantize_lanes(std::int8_t* out, Scale16* scales, std::span<const std::int32_t> lanes,
+                      std::uint32_t block, Multiplier unit);
+  void quantize_turned(std::int8_t* out, Scale16* scales, std::span<std::int32_t> heads,
+                       const LayerAttention& attention, int drop);
   void turn(std::span<std::int32_t> heads, const LayerAttention& attention, std::uint32_t position);
   LayerAttention layer_attention(std::uint32_t layer);
   template <typename Visit>

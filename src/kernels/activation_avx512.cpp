@@ -92,4 +92,10 @@ void swiglu_lanes(std::int64_t* out, const std::int32_t* gate, const std::int32_
   }
 }
 
+void quantize_swiglu(std::int8_t* out, Scale16* scales, std::span<const std::int32_t> gate,
+                     const std::int32_t* up, std::size_t block,
+                     std::span<std::int64_t> /*scratch*/) {
+  x86::quantize_swiglu<swiglu_lanes, quantize_blocks_s64_s8>(out, scales, gate, up, block);
+}
+
 }  // namespace mote::avx512

@@ -2,6 +2,7 @@
 // Queries and keys on their way to int8: turned by their position, transformed, rounded.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -23,16 +24,26 @@ void rotate_heads(std::span<std::int32_t> heads, std::uint32_t head_size,
 Scale16 quantize_transformed_s32_s8(std::int8_t* out, std::span<std::int32_t> head,
                                     std::span<std::int64_t> scratch, Multiplier unit);
 
+/// Heads that lie side by side, each as quantize_transformed_s32_s8 rounds it.
+///   out, heads (n, head_size), scales (n), scratch (head_size)
+inline void quantize_heads_s32_s8(std::int8_t* out, Scale16* scales, std::span<std::int32_t> heads,
+                                  std::size_t head_size, std::span<std::int64_t> scratch,
+                                  Multiplier unit) {
+  for (; !heads.empty(); heads = heads.subspan(head_size), out += head_size) {
+    *scales++ = ref::quantize_transformed_s32_s8(out, heads.first(head_size), scratch, unit);
+  }
+}
+
 }  // namespace ref
 
 /// The same bits, by the kernels that run on this computer, or else by the reference.
 #ifdef MOTE_CHOOSES_KERNELS
 void rotate_heads(std::span<std::int32_t> heads, std::uint32_t head_size,
                   const std::uint32_t* frequencies, std::uint32_t position);
-Scale16 quantize_transformed_s32_s8(std::int8_t* out, std::span<std::int32_t> head,
-                                    std::span<std::int64_t> scratch, Multiplier unit);
+void quantize_heads_s32_s8(std::int8_t* out, Scale16* scales, std::span<std::int32_t> heads,
+                           std::size_t head_size, std::span<std::int64_t> scratch, Multiplier unit);
 #else
-using ref::quantize_transformed_s32_s8;
+using ref::quantize_heads_s32_s8;
 using ref::rotate_heads;
 #endif
 

@@ -182,16 +182,20 @@ void rotate_heads(std::span<std::int32_t> heads, std::uint32_t head_size,
   }
 }
 
-Scale16 quantize_transformed_s32_s8(std::int8_t* out, std::span<std::int32_t> head,
-                                    std::span<std::int64_t> scratch, Multiplier unit) {
-  Scale16 scale;
-  const std::size_t count = head.size();
-  if (count == kLanes) {
-    if (quantize_transformed<1>(scale, out, head.data(), count, unit)) return scale;
-  } else if (count % kLanes == 0) {
-    if (quantize_transformed<kVectors>(scale, out, head.data(), count, unit)) return scale;
+void quantize_heads_s32_s8(std::int8_t* out, Scale16* scales, std::span<std::int32_t> heads,
+                           std::size_t head_size, std::span<std::int64_t> scratch,
+                           Multiplier unit) {
+  for (std::size_t lane = 0; lane < heads.size(); lane += head_size, ++scales) {
+    const auto head = heads.subspan(lane, head_size);
+    if (head_size == kLanes) {
+      if (quantize_transformed<1>(*scales, out + lane, head.data(), head_size, unit)) continue;
+    } else if (head_size % kLanes == 0) {
+      if (quantize_transformed<kVectors>(*scales, out + lane, head.data(), head_size, unit)) {
+        continue;
+      }
+    }
+    *scales = ref::quantize_transformed_s32_s8(out + lane, head, scratch, unit);
   }
-  return ref::quantize_transformed_s32_s8(out, head, scratch, unit);
 }
 
 }  // namespace mote::avx2

@@ -13,6 +13,7 @@
 #include "mote/config.hpp"
 
 #define INLINE [[gnu::always_inline]] inline
+#define INLINE_LAMBDA __attribute__((always_inline))
 
 namespace mote::avx512 {
 namespace {
@@ -124,36 +125,120 @@ INLINE __mmask8 mask_of(std::size_t rest) {
   return static_cast<__mmask8>(rest < kPairs ? (1U << rest) - 1U : 0xffU);
 }
 
-template <std::size_t Vectors>
-INLINE bool quantize_transformed(Scale16& scale, std::int8_t* out, const std::int32_t* head,
-                                 std::size_t head_size, Multiplier unit) {
-  Pairs all[Vectors];
-  const std::size_t count = head_size / 2;
-  const std::size_t vectors = Vectors == 1 ? 1 : (count + kPairs - 1) / kPairs;
+/// One head, transformed. `count` pairs, which `vectors` hold.
+INLINE void load_transformed(Pairs* all, const std::int32_t* head, std::size_t count,
+                             std::size_t vectors) {
   for (std::size_t v = 0; v < vectors; ++v) {
     const std::size_t first = v * kPairs;
     const __m512i lanes = _mm512_maskz_loadu_epi64(mask_of(count - first), head + 2 * first);
     all[v] = {_mm512_srai_epi64(_mm512_slli_epi64(lanes, 32), 32), _mm512_srai_epi64(lanes, 32)};
   }
   transform(all, vectors, count & (~count + 1));
+}
+
+INLINE __m512i largest_of(const Pairs* all, std::size_t vectors) {
   __m512i largest = _mm512_setzero_si512();
   for (std::size_t v = 0; v < vectors; ++v) {
     largest = _mm512_max_epu64(
         largest, _mm512_max_epu64(_mm512_abs_epi64(all[v].even), _mm512_abs_epi64(all[v].odd)));
   }
-  const std::uint64_t magnitude = _mm512_reduce_max_epu64(largest);
-  BlockRounding rounding;
-  if (magnitude == 0 || !find_rounding(rounding, magnitude, unit)) return false;
-  for (std::size_t v = 0; v < vectors; ++v) {
-    const __m128i bytes =
-        _mm_unpacklo_epi8(_mm512_cvtepi64_epi8(round_lanes(all[v].even, rounding)),
-                          _mm512_cvtepi64_epi8(round_lanes(all[v].odd, rounding)));
-    const std::size_t rest = head_size - 2 * v * kPairs;
-    const auto mask = static_cast<__mmask16>(rest < 16 ? (1U << rest) - 1U : 0xffffU);
-    _mm_mask_storeu_epi8(out + 2 * v * kPairs, mask, bytes);
+  return largest;
+}
+
+INLINE void store_rounded(std::int8_t* out, const Pairs* all, std::size_t head_size,
+                          const LaneRounding& rounding) {
+  for (std::size_t first = 0; first < head_size; first += 2 * kPairs, ++all) {
+    const __m128i bytes = _mm_unpacklo_epi8(_mm512_cvtepi64_epi8(rounding.round(all->even)),
+                                            _mm512_cvtepi64_epi8(rounding.round(all->odd)));
+    const std::size_t rest = head_size - first;
+    if (rest < 2 * kPairs) {
+      _mm_mask_storeu_epi8(out + first, static_cast<__mmask16>((1U << rest) - 1U), bytes);
+    } else {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + first), bytes);
+    }
   }
-  scale = rounding.scale;
-  return true;
+}
+
+/// Up to eight heads. Returns those that are not usual.
+template <std::size_t Vectors>
+[[gnu::noinline]] __mmask8 quantize_transformed(std::int8_t* out, Scale16* scales,
+                                                const std::int32_t* lanes, std::size_t heads,
+                                                std::size_t head_size, Multiplier unit) {
+  Pairs all[kBlocksTogether * Vectors];
+  const std::size_t count = head_size / 2;
+  const std::size_t vectors = Vectors == 1 ? 1 : (count + kPairs - 1) / kPairs;
+  __m512i largest[kBlocksTogether];
+  for (__m512i& numbers : largest) numbers = _mm512_setzero_si512();
+  for (std::size_t h = 0; h < heads; ++h) {
+    load_transformed(all + h * vectors, lanes + h * head_size, count, vectors);
+    largest[h] = largest_of(all + h * vectors, vectors);
+  }
+  Roundings roundings;
+  const __mmask8 mask = mask_of(heads);
+  const __mmask8 usual =
+      find_roundings(roundings, scales, largest_of_each(largest), in_each(unit), mask);
+  for (std::size_t h = 0; h < heads; ++h) {
+    store_rounded(out + h * head_size, all + h * vectors, head_size, of_block(roundings, h));
+  }
+  return static_cast<__mmask8>(mask & ~usual);
+}
+
+/// The maxima of both halves of each of four vectors, in order.
+INLINE __m512i largest_of_halves(const __m512i (&in)[4]) {
+  const auto larger = [](__m512i a, __m512i b) INLINE_LAMBDA { return _mm512_max_epu64(a, b); };
+  const __m512i low =
+      larger(_mm512_unpacklo_epi64(in[0], in[1]), _mm512_unpackhi_epi64(in[0], in[1]));
+  const __m512i high =
+      larger(_mm512_unpacklo_epi64(in[2], in[3]), _mm512_unpackhi_epi64(in[2], in[3]));
+  const __m512i all =
+      larger(_mm512_shuffle_i64x2(low, high, 0x88), _mm512_shuffle_i64x2(low, high, 0xdd));
+  // These are of 0, 2, 1, 3, 4, 6, 5, 7.
+  return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 1, 3, 4, 6, 5, 7), all);
+}
+
+/// Up to eight heads of eight lanes, two in each vector of pairs.
+[[gnu::noinline]] __mmask8 quantize_short(std::int8_t* out, Scale16* scales,
+                                          const std::int32_t* lanes, std::size_t heads,
+                                          Multiplier unit) {
+  Pairs all[4];
+  __m512i most[4];
+  for (std::size_t v = 0; v < 4; ++v) {
+    const __mmask8 mask = heads > 2 * v ? mask_of(4 * heads - kPairs * v) : 0;
+    const __m512i pairs = _mm512_maskz_loadu_epi64(mask, lanes + 2 * kPairs * v);
+    all[v] = {_mm512_srai_epi64(_mm512_slli_epi64(pairs, 32), 32), _mm512_srai_epi64(pairs, 32)};
+    transform(&all[v], 1, 4);
+    most[v] = largest_of(&all[v], 1);
+  }
+  Roundings roundings;
+  const __mmask8 mask = mask_of(heads);
+  const __mmask8 usual =
+      find_roundings(roundings, scales, largest_of_halves(most), in_each(unit), mask);
+  __m512i bytes = _mm512_setzero_si512();  // of pair i, those of vector v in bytes 2 v and 2 v + 1
+  const __m512i byte = _mm512_set1_epi64(0xff);
+  for (unsigned v = 0; v < 4; ++v) {
+    const __m512i first = _mm512_setr_epi64(0, 0, 0, 0, 1, 1, 1, 1);
+    const LaneRounding rounding =
+        of_blocks(roundings, _mm512_add_epi64(first, _mm512_set1_epi64(2 * std::int64_t{v})));
+    const __m512i even = _mm512_and_si512(rounding.round(all[v].even), byte);
+    const __m512i odd = _mm512_and_si512(rounding.round(all[v].odd), byte);
+    bytes = _mm512_or_si512(bytes, _mm512_slli_epi64(even, 16 * v));
+    bytes = _mm512_or_si512(bytes, _mm512_slli_epi64(odd, 16 * v + 8));
+  }
+  const __m512i order = _mm512_set_epi64(0x3f3e37362f2e2726, 0x1f1e17160f0e0706, 0x3d3c35342d2c2524,
+                                         0x1d1c15140d0c0504, 0x3b3a33322b2a2322, 0x1b1a13120b0a0302,
+                                         0x3938313029282120, 0x1918111009080100);
+  _mm512_mask_storeu_epi8(out, ~std::uint64_t{0} >> (64 - 8 * heads),
+                          _mm512_permutexvar_epi8(order, bytes));
+  return static_cast<__mmask8>(mask & ~usual);
+}
+
+INLINE __mmask8 quantize_eight(std::int8_t* out, Scale16* scales, const std::int32_t* lanes,
+                               std::size_t heads, std::size_t head_size, Multiplier unit) {
+  if (head_size == kPairs) return quantize_short(out, scales, lanes, heads, unit);
+  if (head_size <= 2 * kPairs) {
+    return quantize_transformed<1>(out, scales, lanes, heads, head_size, unit);
+  }
+  return quantize_transformed<kVectors>(out, scales, lanes, heads, head_size, unit);
 }
 
 }  // namespace
@@ -179,15 +264,21 @@ void rotate_heads(std::span<std::int32_t> heads, std::uint32_t head_size,
   }
 }
 
-Scale16 quantize_transformed_s32_s8(std::int8_t* out, std::span<std::int32_t> head,
-                                    std::span<std::int64_t> scratch, Multiplier unit) {
-  Scale16 scale;
-  const std::size_t count = head.size();
-  const bool done = count <= 2 * kPairs
-                        ? quantize_transformed<1>(scale, out, head.data(), count, unit)
-                        : quantize_transformed<kVectors>(scale, out, head.data(), count, unit);
-  if (done) return scale;
-  return ref::quantize_transformed_s32_s8(out, head, scratch, unit);
+void quantize_heads_s32_s8(std::int8_t* out, Scale16* scales, std::span<std::int32_t> heads,
+                           std::size_t head_size, std::span<std::int64_t> scratch,
+                           Multiplier unit) {
+  const std::size_t step = kBlocksTogether * head_size;
+  for (std::size_t first = 0; first < heads.size(); first += step, scales += kBlocksTogether) {
+    const auto some =
+        heads.subspan(first, heads.size() - first < step ? heads.size() - first : step);
+    const std::size_t count = some.size() / head_size;
+    unsigned rare = quantize_eight(out + first, scales, some.data(), count, head_size, unit);
+    for (; rare != 0; rare &= rare - 1) {
+      const auto at = static_cast<std::size_t>(__builtin_ctz(rare));
+      scales[at] = ref::quantize_transformed_s32_s8(
+          out + first + at * head_size, some.subspan(at * head_size, head_size), scratch, unit);
+    }
+  }
 }
 
 }  // namespace mote::avx512

@@ -2,6 +2,8 @@
 // From wide integers to int8 with a scale.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -23,15 +25,75 @@ Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in
 /// The same for lanes of 32 bits, in less time where registers have so many.
 Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit);
 
+/// Blocks that lie side by side, each rounded as quantize_block_* rounds it.
+///   out (n), in (n), scales (blocks): of `block` lanes each, the last one of what is left; units
+///   (blocks), or (1) of all
+template <typename Lane, typename Quantize>
+[[gnu::always_inline]] inline void quantize_each_block(std::int8_t* out, Scale16* scales,
+                                                       std::span<const Lane> in, std::size_t block,
+                                                       const Quantize& quantize) {
+  while (!in.empty()) {
+    const auto lanes = in.first(std::min(block, in.size()));
+    *scales++ = quantize(out, lanes);
+    out += lanes.size();
+    in = in.subspan(lanes.size());
+  }
+}
+
+[[gnu::always_inline]] inline void quantize_blocks_s64_s8(std::int8_t* out, Scale16* scales,
+                                                          std::span<const std::int64_t> in,
+                                                          std::size_t block, Multiplier unit) {
+  quantize_each_block(out, scales, in, block, [unit](std::int8_t* to, auto lanes) {
+    return ref::quantize_block_s64_s8(to, lanes, unit);
+  });
+}
+
+inline void quantize_blocks_s64_s8(std::int8_t* out, Scale16* scales,
+                                   std::span<const std::int64_t> in, std::size_t block,
+                                   std::span<const Multiplier> units) {
+  if (units.size() == 1) return quantize_blocks_s64_s8(out, scales, in, block, units[0]);
+  const Multiplier* unit = units.data();
+  quantize_each_block(out, scales, in, block, [&unit](std::int8_t* to, auto lanes) {
+    return ref::quantize_block_s64_s8(to, lanes, *unit++);
+  });
+}
+
+inline void quantize_blocks_s32_s8(std::int8_t* out, Scale16* scales,
+                                   std::span<const std::int32_t> in, std::size_t block,
+                                   Multiplier unit) {
+  quantize_each_block(out, scales, in, block, [unit](std::int8_t* to, auto lanes) {
+    return ref::quantize_block_s32_s8(to, lanes, unit);
+  });
+}
+
 }  // namespace ref
 
 /// The same bits, by the kernels that run on this computer, or else by the reference.
 #ifdef MOTE_CHOOSES_KERNELS
-Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in, Multiplier unit);
-Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit);
+void quantize_blocks_s64_s8(std::int8_t* out, Scale16* scales, std::span<const std::int64_t> in,
+                            std::size_t block, std::span<const Multiplier> units);
+void quantize_blocks_s64_s8(std::int8_t* out, Scale16* scales, std::span<const std::int64_t> in,
+                            std::size_t block, Multiplier unit);
+void quantize_blocks_s32_s8(std::int8_t* out, Scale16* scales, std::span<const std::int32_t> in,
+                            std::size_t block, Multiplier unit);
+
+inline Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in,
+                                     Multiplier unit) {
+  Scale16 scale;
+  quantize_blocks_s64_s8(out, &scale, in, in.size(), unit);
+  return scale;
+}
+inline Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in,
+                                     Multiplier unit) {
+  Scale16 scale;
+  quantize_blocks_s32_s8(out, &scale, in, in.size(), unit);
+  return scale;
+}
 #else
 using ref::quantize_block_s32_s8;
 using ref::quantize_block_s64_s8;
+using ref::quantize_blocks_s32_s8;
+using ref::quantize_blocks_s64_s8;
 #endif
 
 /// What all lanes of a block have in common: out = lane / 2^drop * ratio / 2^shift, each division

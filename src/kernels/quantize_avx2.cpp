@@ -111,16 +111,26 @@ INLINE bool quantize_usual(Scale16& scale, std::int8_t* out, const Lane* in, std
 
 }  // namespace
 
-Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in, Multiplier unit) {
-  Scale16 scale;
-  if (quantize_usual<DroppedWide>(scale, out, in.data(), in.size(), unit)) return scale;
-  return ref::quantize_block_s64_s8(out, in, unit);
+void quantize_blocks_s64_s8(std::int8_t* out, Scale16* scales, std::span<const std::int64_t> in,
+                            std::size_t block, std::span<const Multiplier> units) {
+  const Multiplier* unit = units.data();
+  for (std::size_t first = 0; first < in.size(); first += block, ++scales) {
+    const std::size_t count = in.size() - first < block ? in.size() - first : block;
+    if (!quantize_usual<DroppedWide>(*scales, out + first, &in[first], count, *unit)) {
+      *scales = ref::quantize_block_s64_s8(out + first, in.subspan(first, count), *unit);
+    }
+    if (units.size() > 1) ++unit;
+  }
 }
 
-Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit) {
-  Scale16 scale;
-  if (quantize_usual<Dropped>(scale, out, in.data(), in.size(), unit)) return scale;
-  return ref::quantize_block_s32_s8(out, in, unit);
+void quantize_blocks_s32_s8(std::int8_t* out, Scale16* scales, std::span<const std::int32_t> in,
+                            std::size_t block, Multiplier unit) {
+  for (std::size_t first = 0; first < in.size(); first += block, ++scales) {
+    const std::size_t count = in.size() - first < block ? in.size() - first : block;
+    if (!quantize_usual<Dropped>(*scales, out + first, &in[first], count, unit)) {
+      *scales = ref::quantize_block_s32_s8(out + first, in.subspan(first, count), unit);
+    }
+  }
 }
 
 }  // namespace mote::avx2

@@ -20,6 +20,9 @@ namespace {
 constexpr Multiplier kProjectionUnit = {kUnitMultiplier.mantissa,
                                         kUnitMultiplier.exponent - kProjectionFractionBits};
 
+/// Heads that are rounded at once.
+constexpr std::uint32_t kMostTogether = kPairsShareKeys ? 2 : 8;
+
 }  // namespace
 
 /// Turns heads by a position, unless their layer knows none.
@@ -29,14 +32,15 @@ void Transformer::turn(std::span<std::int32_t> heads, const LayerAttention& atte
   rotate_heads(heads, config().head_size, image_.rope_frequencies(), position);
 }
 
-/// A key or a query that was turned, which is transformed in place, unless its layer knows no
+/// Keys or queries that were turned, which are transformed in place, unless their layer knows no
 /// positions, and rounded. The factor 2^drop is taken out of what was transformed.
-Scale16 Transformer::quantize_turned(std::int8_t* out, std::span<std::int32_t> lanes,
-                                     const LayerAttention& attention, int drop) {
-  if (!attention.is_rotated()) return quantize_lanes(out, lanes, kProjectionUnit);
+void Transformer::quantize_turned(std::int8_t* out, Scale16* scales, std::span<std::int32_t> heads,
+                                  const LayerAttention& attention, int drop) {
+  const std::uint32_t size = config().head_size;
+  if (!attention.is_rotated()) return quantize_lanes(out, scales, heads, size, kProjectionUnit);
   Multiplier unit = kProjectionUnit;
   unit.exponent -= drop;
-  return quantize_transformed_s32_s8(out, lanes, wide_, unit);
+  quantize_heads_s32_s8(out, scales, heads, size, wide_, unit);
 }
 
 /// heads = quantize(attend(rope(q), cache(rope(k), v))), for the heads of this chip; for several
@@ -56,7 +60,8 @@ void Transformer::compute_heads() {
     const std::uint32_t kv_head = heads.head(first) / group;
     while (end < heads.count && (is_alone || heads.head(end) / group == kv_head)) ++end;
     for (std::uint32_t i = 0; i < count_; ++i) {
-      store_keys_values(attention, weights, kv_heads, i);
+      const auto room = kPairsShareKeys ? head_values_ : own_room({first, end - first}, i);
+      store_keys_values(attention, weights, kv_heads, room, i);
       attend_heads(attention, weights.query, {first, end - first}, i);
     }
     ++kv_heads.first;
@@ -81,25 +86,47 @@ std::uint32_t Transformer::held_kv_index(std::uint32_t index) const {
   return image_.held().heads.kv_index(head, group);
 }
 
-/// Of `own` K/V heads.
+/// Room for int8 lanes of two heads or more: where the results of `own` query heads will be, unless
+/// that is too little or lies apart.
+std::span<std::int8_t> Transformer::own_room(Range own, std::uint32_t index) {
+  if (own.count < 2 || slice_.heads.stride != 1) return head_values_;
+  const std::size_t size = config().head_size;
+  return {heads_.row(index) + slice_.heads.head(own.first) * size, own.count * size};
+}
+
+/// Of `own` K/V heads, whose lanes are rounded in `room`.
 void Transformer::store_keys_values(LayerAttention& attention, const HeadProjections& weights,
-                                    Range own, std::uint32_t index) {
+                                    Range own, std::span<std::int8_t> room, std::uint32_t index) {
   const std::uint32_t head_size = config().head_size;
   const std::size_t half = rows_.size() / 2;
-  std::int8_t* const key = head_values_.data();
-  std::int8_t* const value = key + head_size;
+  const std::uint32_t most =
+      kPairsShareKeys
+          ? 1
+          : std::min(kMostTogether, static_cast<std::uint32_t>(room.size()) / 2 / head_size);
+  Scale16 key_scales[kMostTogether];
+  Scale16 value_scales[kMostTogether];
   std::uint32_t kv_head = own.first;
   while (kv_head < own.end()) {
-    const std::size_t lanes = heads_per_call(own.end() - kv_head, half) * head_size;
+    const std::uint32_t heads = heads_per_call(own.end() - kv_head, half);
     const std::uint32_t row = held_kv_index(kv_head) * head_size;
-    project(rows_.first(lanes), weights.key, row, index, kProjectionFractionBits);
-    project(rows_.subspan(half, lanes), weights.value, row, index, kProjectionFractionBits);
-    turn(rows_.first(lanes), attention, position_ + index);
-    for (std::size_t lane = 0; lane < lanes; lane += head_size, ++kv_head) {
-      const Scale16 key_scale = quantize_turned(key, rows_.subspan(lane, head_size), attention, 0);
-      const Scale16 value_scale =
-          quantize_lanes(value, rows_.subspan(half + lane, head_size), kProjectionUnit);
-      attention.store(position_ + index, kv_head, {key, key_scale}, {value, value_scale});
+    const auto keys = rows_.first(std::size_t{heads} * head_size);
+    const auto values = rows_.subspan(half, keys.size());
+    project(keys, weights.key, row, index, kProjectionFractionBits);
+    project(values, weights.value, row, index, kProjectionFractionBits);
+    turn(keys, attention, position_ + index);
+    for (std::uint32_t first = 0, count = 0; first < heads; first += count) {
+      count = std::min(most, heads - first);
+      const std::size_t lanes = std::size_t{count} * head_size;
+      const std::int8_t* key = room.data();
+      const std::int8_t* value = key + lanes;
+      quantize_turned(room.data(), key_scales, keys.subspan(first * head_size, lanes), attention,
+                      0);
+      quantize_lanes(room.data() + lanes, value_scales, values.subspan(first * head_size, lanes),
+                     head_size, kProjectionUnit);
+      for (std::uint32_t i = 0; i < count; ++i, key += head_size, value += head_size) {
+        attention.store(position_ + index, kv_head++, {key, key_scales[i]},
+                        {value, value_scales[i]});
+      }
     }
   }
 }
@@ -121,15 +148,14 @@ void Transformer::attend_heads(LayerAttention& attention, const Projection& wq, 
     }
     for (std::size_t lane = 0; lane < lanes;) {
       const std::uint32_t head = slice_.heads.head(at);
-      const std::size_t left = lanes - lane;
-      std::uint32_t together = 1;
-      if (kPairsHeads && left > head_size && is_pair(attention, head, position)) {
-        attend_two_heads(attention, rows_.subspan(lane, std::size_t{2} * head_size), head, index);
-        together = 2;
+      const std::uint32_t together = heads_together(attention, head, lanes - lane, position);
+      const auto queries = rows_.subspan(lane, std::size_t{together} * head_size);
+      if (kPairsHeads && together > 1) {
+        attend_heads_together(attention, queries, head, index);
       } else {
-        attend_head(attention, rows_.subspan(lane, head_size), head, index);
+        attend_head(attention, queries, head, index);
       }
-      lane += std::size_t{together} * head_size;
+      lane += queries.size();
       at += together;
     }
   }
@@ -150,14 +176,17 @@ void Transformer::attend_head(LayerAttention& attention, std::span<std::int32_t>
     const auto copy = rows_.last(c.head_size);
     std::copy(lanes.begin(), lanes.end(), copy.begin());
     turn(copy, attention, sink_position);
-    sink_query.scale = quantize_turned(&head_values_[c.head_size], copy, attention, drop);
+    quantize_turned(&head_values_[c.head_size], &sink_query.scale, copy, attention, drop);
   }
   if (kFavorsSize || sink_position != position) turn(lanes, attention, position);
-  query.scale = quantize_turned(head_values_.data(), lanes, attention, drop);
+  quantize_turned(head_values_.data(), &query.scale, lanes, attention, drop);
   WideVector wide = {wide_.first(c.head_size), {}};
   attention.attend(wide, scores_, position, own_head(head), query,
                    sink_position != position ? sink_query : query);
-  quantize_head(wide, head, index);
+  const std::size_t column = std::size_t{head} * c.head_size;
+  quantize_blocks_s64_s8(heads_.row(index) + column,
+                         heads_.row_scales(index) + column / heads_.block, wide.values,
+                         heads_.block, wide.unit);
 }
 
 /// The place of a query head among those of this chip.
@@ -166,40 +195,55 @@ std::uint32_t Transformer::own_head(std::uint32_t head) const {
   return slice_.heads.kv_index(head, group) * group + head % group;
 }
 
-/// Whether a head and the next may go together: they are neighbours in memory too, and there is
-/// room for what they make.
-bool Transformer::is_pair(const LayerAttention& attention, std::uint32_t head,
-                          std::uint32_t position) const {
+/// How many heads go together from `head` on, whose queries are among `lanes`: one, or an even
+/// number of neighbours in memory, if there is room for what they make.
+std::uint32_t Transformer::heads_together(const LayerAttention& attention, std::uint32_t head,
+                                          std::size_t lanes, std::uint32_t position) const {
+  if (!kPairsHeads || slice_.heads.stride != 1 || !attention.has_pairs(position)) return 1;
+  const std::uint32_t two = 2 * config().head_size;
+  const auto room = static_cast<std::uint32_t>(std::min(lanes, wide_.size()));
+  if (room < two) return 1;
   const std::uint32_t group = config().heads_per_kv_head();
-  return attention.has_pairs(position) && slice_.heads.stride == 1 &&
-         wide_.size() >= 2 * std::size_t{config().head_size} &&
-         (!kPairsShareKeys || head % group + 1 < group);
+  if constexpr (kPairsShareKeys) return head % group + 1 < group ? 2 : 1;
+  return std::min(2 * (room / two), kMostTogether);
 }
 
-/// attend_head of heads `head` and `head` + 1.
-void Transformer::attend_two_heads(const LayerAttention& attention, std::span<std::int32_t> lanes,
-                                   std::uint32_t head, std::uint32_t index) {
+/// attend_head of an even number of heads from `head` on, whose queries stand where their results
+/// will.
+void Transformer::attend_heads_together(const LayerAttention& attention,
+                                        std::span<std::int32_t> lanes, std::uint32_t head,
+                                        std::uint32_t index) {
+  if constexpr (!kPairsHeads) return;
   const std::uint32_t size = config().head_size;
   const int drop = std::countr_zero(hadamard_width(size));
-  std::int8_t* const first = head_values_.data();
-  const QuantizedVector queries[2] = {
-      {first, quantize_turned(first, lanes.first(size), attention, drop)},
-      {first + size, quantize_turned(first + size, lanes.last(size), attention, drop)}};
-  WideVector wide[2] = {{wide_.first(size), {}}, {wide_.subspan(size, size), {}}};
-  attention.attend_two(wide, scores_, position_ + index, own_head(head), queries);
-  quantize_head(wide[0], head, index);
-  quantize_head(wide[1], head + 1, index);
+  std::int8_t* query = heads_.row(index) + std::size_t{head} * size;
+  Scale16 scales[kMostTogether];
+  Multiplier units[kMostTogether];
+  quantize_turned(query, scales, lanes, attention, drop);
+  const auto heads = kPairsShareKeys ? 2 : static_cast<std::uint32_t>(lanes.size()) / size;
+  for (std::uint32_t i = 0; i < heads; i += 2, query += 2 * size) {
+    const QuantizedVector queries[2] = {{query, scales[i]}, {query + size, scales[i + 1]}};
+    WideVector wide[2] = {{wide_.subspan(i * size, size), {}},
+                          {wide_.subspan((i + 1) * size, size), {}}};
+    attention.attend_two(wide, scores_, position_ + index, own_head(head + i), queries);
+    units[i] = wide[0].unit;
+    units[i + 1] = wide[1].unit;
+  }
+  // One block of each head, or several.
+  const std::uint32_t step = heads_.block == size ? heads : 1;
+  for (std::uint32_t i = 0; i < heads; i += step) {
+    quantize_heads(wide_.subspan(i * size, step * size), {units + i, step}, head + i, index);
+  }
 }
 
-/// Blocks of `heads`, of one head.
-void Transformer::quantize_head(const WideVector& wide, std::uint32_t head, std::uint32_t index) {
-  const std::uint32_t head_size = config().head_size;
-  const std::uint32_t block = heads_.block;
-  for (std::uint32_t lane = 0; lane < head_size; lane += block) {
-    const std::uint32_t column = head * head_size + lane;
-    heads_.row_scales(index)[column / block] = quantize_block_s64_s8(
-        heads_.row(index) + column, wide.values.subspan(lane, block), wide.unit);
-  }
+/// Blocks of `heads` from `head` on: one of each unit, or all of one unit.
+void Transformer::quantize_heads(std::span<const std::int64_t> lanes,
+                                 std::span<const Multiplier> units, std::uint32_t head,
+                                 std::uint32_t index) {
+  const std::size_t column = std::size_t{head} * config().head_size;
+  quantize_blocks_s64_s8(heads_.row(index) + column,
+                         heads_.row_scales(index) + column / heads_.block, lanes, heads_.block,
+                         units);
 }
 
 }  // namespace mote

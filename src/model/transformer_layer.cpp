@@ -70,38 +70,33 @@ void Transformer::take_embedding_rows() {
     }
     row.weights = bytes;
     dequantize_row(residual(i), row, 0, residual_lanes().first, fraction_bits);
+    if (!kFavorsSize && residual_lanes().count == config().dim) {
+      quantize_residual(i, 0, residual(i));
+      continue;
+    }
     for (std::uint32_t b = 0; b < row.blocks(); ++b) {
-      auto lanes = rows_.first(block_lanes(b, g, config().dim));
-      if (!kFavorsSize && residual_lanes().count == config().dim) {
-        lanes = residual(i).subspan(std::size_t{b} * g, lanes.size());
-      } else {
-        dequantize_row(lanes, row, 0, b * g, fraction_bits);
-      }
-      quantize_residual_block(i, b, lanes);
+      const auto lanes = rows_.first(block_lanes(b, g, config().dim));
+      dequantize_row(lanes, row, 0, b * g, fraction_bits);
+      quantize_residual(i, b, lanes);
     }
   }
 }
 
-/// One block of input = quantize(residual); what makes it a norm is the factor of
+/// Blocks of input = quantize(residual), from `block` on; what makes it a norm is the factor of
 /// `take_normalized_input`.
-void Transformer::quantize_residual_block(std::uint32_t index, std::uint32_t block,
-                                          std::span<const std::int32_t> lanes) {
+void Transformer::quantize_residual(std::uint32_t index, std::uint32_t block,
+                                    std::span<const std::int32_t> lanes) {
   const Multiplier unit = {
       kUnitMultiplier.mantissa,
       kUnitMultiplier.exponent - static_cast<int>(config().residual_fraction_bits)};
-  input_.row_scales(index)[block] =
-      quantize_lanes(input_.row(index) + block * input_.block, lanes, unit);
+  quantize_lanes(input_.row(index) + block * input_.block, input_.row_scales(index) + block, lanes,
+                 input_.block, unit);
 }
 
 void Transformer::compute_residual_blocks() {
-  const std::uint32_t g = config().block;
   const Range positions = exchange_positions(phase_.exchange);
   for (std::uint32_t i = positions.first; i < positions.end(); ++i) {
-    for (std::uint32_t b = 0; b < slice_.residual_blocks.count; ++b) {
-      const std::uint32_t block = slice_.residual_blocks.first + b;
-      quantize_residual_block(
-          i, block, residual(i).subspan(std::size_t{b} * g, block_lanes(block, g, config().dim)));
-    }
+    quantize_residual(i, slice_.residual_blocks.first, residual(i));
   }
 }
 
@@ -171,11 +166,17 @@ std::span<std::int64_t> Transformer::widen(std::span<const std::int32_t> lanes) 
   return wide;
 }
 
-/// As quantize_block_s32_s8, without its code where space matters.
-Scale16 Transformer::quantize_lanes(std::int8_t* out, std::span<const std::int32_t> lanes,
-                                    Multiplier unit) {
-  if constexpr (kFavorsSize) return quantize_block_s64_s8(out, widen(lanes), unit);
-  return quantize_block_s32_s8(out, lanes, unit);
+/// As quantize_blocks_s32_s8, without its code where space matters.
+void Transformer::quantize_lanes(std::int8_t* out, Scale16* scales,
+                                 std::span<const std::int32_t> lanes, std::uint32_t block,
+                                 Multiplier unit) {
+  if constexpr (!kFavorsSize) return quantize_blocks_s32_s8(out, scales, lanes, block, unit);
+  while (!lanes.empty()) {
+    const auto wide = widen(lanes.first(std::min<std::size_t>(block, lanes.size())));
+    *scales++ = quantize_block_s64_s8(out, wide, unit);
+    out += wide.size();
+    lanes = lanes.subspan(wide.size());
+  }
 }
 
 /// hidden = quantize(silu(my_rows(w_gate, x)) * my_rows(w_up, x)), a block of rows at a time, or as
@@ -185,8 +186,6 @@ void Transformer::compute_hidden() {
   const std::uint32_t g = config().block;
   const Projection w_gate = layer_projection(SectionKind::w_gate);
   const Projection w_up = layer_projection(SectionKind::w_up);
-  const Multiplier unit = {kUnitMultiplier.mantissa,
-                           kUnitMultiplier.exponent - kHiddenFractionBits};
   const Range blocks = slice_.hidden(phase_.layer);
   const std::uint32_t held = image_.held().hidden(phase_.layer).first * g;
   const std::uint32_t end = std::min<std::uint32_t>(blocks.end() * g, config().hidden_dim);
@@ -199,12 +198,8 @@ void Transformer::compute_hidden() {
     for (std::uint32_t i = 0; i < count_; ++i) {
       project(gate, w_gate, row - held, i, kGateFractionBits);
       project(up, w_up, row - held, i, kGateFractionBits);
-      for (std::uint32_t first = 0; first < rows; first += g) {
-        const auto wide = wide_.first(std::min<std::uint32_t>(g, rows - first));
-        swiglu_lanes(wide.data(), &gate[first], &up[first], wide.size());
-        const std::uint32_t lane = row + first;
-        hidden_.row_scales(i)[lane / g] = quantize_block_s64_s8(hidden_.row(i) + lane, wide, unit);
-      }
+      quantize_swiglu(hidden_.row(i) + row, hidden_.row_scales(i) + row / g, gate, up.data(), g,
+                      wide_);
     }
   }
 }

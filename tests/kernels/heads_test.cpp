@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -73,32 +74,48 @@ TEST(RotateHeads, is_rotate_pairs_of_each_head) {
   });
 }
 
-void expect_transformed(const host::KernelSet& set, std::vector<std::int32_t> head,
-                        Multiplier unit) {
-  std::vector<std::int64_t> wide(head.begin(), head.end());
-  hadamard_transform(wide);
-  std::vector<std::int8_t> expected(head.size() + 1, 99);
-  const Scale16 scale = ref::quantize_block_s64_s8(expected.data(), wide, unit);
-  std::vector<std::int8_t> actual(head.size() + 1, 99);
-  std::vector<std::int64_t> scratch(head.size());
-  ASSERT_EQ(set.quantize_transformed(actual.data(), head, scratch, unit), scale) << head.size();
-  ASSERT_EQ(actual, expected) << head.size();
+/// Of heads side by side, with one lane and one scale more.
+void expect_transformed(const host::KernelSet& set, std::vector<std::int32_t> heads,
+                        std::size_t head_size, Multiplier unit) {
+  const std::size_t count = heads.size() / head_size;
+  std::vector<std::int8_t> expected(heads.size() + 1, 99);
+  std::vector<Scale16> expected_scales(count + 1, Scale16{0x4321});
+  for (std::size_t h = 0; h < count; ++h) {
+    const auto head = std::span(heads).subspan(h * head_size, head_size);
+    std::vector<std::int64_t> wide(head.begin(), head.end());
+    hadamard_transform(wide);
+    expected_scales[h] = ref::quantize_block_s64_s8(&expected[h * head_size], wide, unit);
+  }
+  std::vector<std::int8_t> actual(heads.size() + 1, 99);
+  std::vector<Scale16> scales(count + 1, Scale16{0x4321});
+  std::vector<std::int64_t> scratch(head_size);
+  set.quantize_heads(actual.data(), scales.data(), heads, head_size, scratch, unit);
+  ASSERT_EQ(scales, expected_scales) << count << " of " << head_size;
+  ASSERT_EQ(actual, expected) << count << " of " << head_size;
 }
 
 TEST(QuantizeTransformed, is_the_transform_rounded) {
   for_each_kernel_set([](const host::KernelSet& set) {
     Random random(2);
     for (const std::uint32_t head_size : kSizes) {
-      for (int i = 0; i < 400; ++i) {
-        const std::uint32_t bits = 1 + static_cast<std::uint32_t>(random.below(32));
+      for (int i = 0; i < 200; ++i) {
+        std::vector<std::int32_t> heads;
+        for (std::uint64_t left = 1 + random.below(i % 4 == 0 ? 20 : 9); left > 0; --left) {
+          const auto bits = static_cast<std::uint32_t>(random.below(33));
+          const auto head = draw_lanes(random, head_size, std::max(bits, 1U));
+          if (bits == 0) {
+            heads.resize(heads.size() + head_size);
+          } else {
+            heads.insert(heads.end(), head.begin(), head.end());
+          }
+        }
         const auto mantissa = static_cast<std::uint32_t>(1 + random.below(1U << 20));
-        expect_transformed(set, draw_lanes(random, head_size, bits),
-                           {mantissa, random.between<int>(-80, 20)});
+        expect_transformed(set, heads, head_size, {mantissa, random.between<int>(-80, 20)});
       }
-      expect_transformed(set, std::vector<std::int32_t>(head_size), {1U << 19, -39});
+      expect_transformed(set, std::vector<std::int32_t>(head_size), head_size, {1U << 19, -39});
       expect_transformed(
           set, std::vector<std::int32_t>(head_size, std::numeric_limits<std::int32_t>::min()),
-          {1U << 20, -60});
+          head_size, {1U << 20, -60});
     }
   });
 }
