@@ -121,10 +121,6 @@ INLINE void transform(Pairs* all, std::size_t vectors, std::size_t pairs) {
   }
 }
 
-INLINE __mmask8 mask_of(std::size_t rest) {
-  return static_cast<__mmask8>(rest < kPairs ? (1U << rest) - 1U : 0xffU);
-}
-
 /// One head, transformed. `count` pairs, which `vectors` hold.
 INLINE void load_transformed(Pairs* all, const std::int32_t* head, std::size_t count,
                              std::size_t vectors) {
@@ -159,9 +155,25 @@ INLINE void store_rounded(std::int8_t* out, const Pairs* all, std::size_t head_s
   }
 }
 
+/// One head, which takes less time alone. Whether it is usual.
+template <std::size_t Vectors>
+INLINE bool quantize_transformed(std::int8_t* out, Scale16& scale, const std::int32_t* head,
+                                 std::size_t head_size, Multiplier unit) {
+  Pairs all[Vectors];
+  const std::size_t count = head_size / 2;
+  const std::size_t vectors = Vectors == 1 ? 1 : (count + kPairs - 1) / kPairs;
+  load_transformed(all, head, count, vectors);
+  const std::uint64_t largest = _mm512_reduce_max_epu64(largest_of(all, vectors));
+  BlockRounding rounding;
+  if (largest == 0 || !x86::find_rounding(rounding, largest, unit)) return false;
+  store_rounded(out, all, head_size, of_block(rounding));
+  scale = rounding.scale;
+  return true;
+}
+
 /// Up to eight heads. Returns those that are not usual.
 template <std::size_t Vectors>
-[[gnu::noinline]] __mmask8 quantize_transformed(std::int8_t* out, Scale16* scales,
+[[gnu::noinline]] unsigned quantize_transformed(std::int8_t* out, Scale16* scales,
                                                 const std::int32_t* lanes, std::size_t heads,
                                                 std::size_t head_size, Multiplier unit) {
   Pairs all[kBlocksTogether * Vectors];
@@ -180,7 +192,7 @@ template <std::size_t Vectors>
   for (std::size_t h = 0; h < heads; ++h) {
     store_rounded(out + h * head_size, all + h * vectors, head_size, of_block(roundings, h));
   }
-  return static_cast<__mmask8>(mask & ~usual);
+  return mask & ~unsigned{usual};
 }
 
 /// The maxima of both halves of each of four vectors, in order.
@@ -197,7 +209,7 @@ INLINE __m512i largest_of_halves(const __m512i (&in)[4]) {
 }
 
 /// Up to eight heads of eight lanes, two in each vector of pairs.
-[[gnu::noinline]] __mmask8 quantize_short(std::int8_t* out, Scale16* scales,
+[[gnu::noinline]] unsigned quantize_short(std::int8_t* out, Scale16* scales,
                                           const std::int32_t* lanes, std::size_t heads,
                                           Multiplier unit) {
   Pairs all[4];
@@ -229,16 +241,23 @@ INLINE __m512i largest_of_halves(const __m512i (&in)[4]) {
                                          0x3938313029282120, 0x1918111009080100);
   _mm512_mask_storeu_epi8(out, ~std::uint64_t{0} >> (64 - 8 * heads),
                           _mm512_permutexvar_epi8(order, bytes));
-  return static_cast<__mmask8>(mask & ~usual);
+  return mask & ~unsigned{usual};
 }
 
-INLINE __mmask8 quantize_eight(std::int8_t* out, Scale16* scales, const std::int32_t* lanes,
+template <std::size_t Vectors>
+INLINE unsigned quantize_any(std::int8_t* out, Scale16* scales, const std::int32_t* lanes,
+                             std::size_t heads, std::size_t head_size, Multiplier unit) {
+  if (heads > 1) return quantize_transformed<Vectors>(out, scales, lanes, heads, head_size, unit);
+  return quantize_transformed<Vectors>(out, *scales, lanes, head_size, unit) ? 0 : 1;
+}
+
+INLINE unsigned quantize_eight(std::int8_t* out, Scale16* scales, const std::int32_t* lanes,
                                std::size_t heads, std::size_t head_size, Multiplier unit) {
-  if (head_size == kPairs) return quantize_short(out, scales, lanes, heads, unit);
+  if (head_size == kPairs && heads > 1) return quantize_short(out, scales, lanes, heads, unit);
   if (head_size <= 2 * kPairs) {
-    return quantize_transformed<1>(out, scales, lanes, heads, head_size, unit);
+    return quantize_any<1>(out, scales, lanes, heads, head_size, unit);
   }
-  return quantize_transformed<kVectors>(out, scales, lanes, heads, head_size, unit);
+  return quantize_any<kVectors>(out, scales, lanes, heads, head_size, unit);
 }
 
 }  // namespace

@@ -17,10 +17,6 @@ namespace {
 constexpr std::size_t kLanes = 8;   // of a vector
 constexpr std::size_t kGroup = 64;  // lanes that are stored at once
 
-INLINE __mmask8 mask_of(std::size_t rest) {
-  return static_cast<__mmask8>(rest < kLanes ? (1U << rest) - 1U : 0xffU);
-}
-
 INLINE __m512i load(const std::int64_t* lanes, __mmask8 mask) {
   return _mm512_maskz_loadu_epi64(mask, lanes);
 }
@@ -47,6 +43,28 @@ INLINE __m512i largest_of(const Lane* in, std::size_t count) {
   }
   if (i == count) return largest;
   return _mm512_max_epu64(largest, _mm512_abs_epi64(load(in + i, mask_of(count - i))));
+}
+
+template <typename Lane>
+INLINE void round_lanes(std::int8_t* out, const Lane* in, std::size_t count,
+                        const LaneRounding& rounding) {
+  for (std::size_t i = 0; i < count; i += kLanes) {
+    const __mmask8 mask = mask_of(count - i);
+    _mm512_mask_cvtepi64_storeu_epi8(out + i, mask, rounding.round(load(in + i, mask)));
+  }
+}
+
+/// One block, which takes less time alone. Whether it is usual.
+template <typename Lane>
+INLINE bool quantize_usual(std::int8_t* out, Scale16& scale, std::span<const Lane> in,
+                           Multiplier unit) {
+  const std::uint64_t largest = _mm512_reduce_max_epu64(largest_of(in.data(), in.size()));
+  BlockRounding block;
+  if (largest == 0 || !x86::find_rounding(block, largest, unit)) return false;
+  const LaneRounding rounding = of_block(block);
+  round_lanes(out, in.data(), in.size(), rounding);
+  scale = block.scale;
+  return true;
 }
 
 /// Up to 64 lanes of blocks of B, from block `block` on, rounded and stored at once: what reads
@@ -90,12 +108,8 @@ template <typename Lane>
 INLINE void round_all(std::int8_t* out, const Lane* in, std::size_t count, std::size_t block,
                       const Roundings& roundings) {
   for (std::size_t first = 0, b = 0; first < count; first += block, ++b) {
-    const LaneRounding rounding = of_block(roundings, b);
-    const std::size_t end = count - first < block ? count : first + block;
-    for (std::size_t i = first; i < end; i += kLanes) {
-      const __mmask8 mask = mask_of(end - i);
-      _mm512_mask_cvtepi64_storeu_epi8(out + i, mask, rounding.round(load(in + i, mask)));
-    }
+    const std::size_t lanes = count - first < block ? count - first : block;
+    round_lanes(out + first, in + first, lanes, of_block(roundings, b));
   }
 }
 
@@ -103,33 +117,31 @@ INLINE void round_all(std::int8_t* out, const Lane* in, std::size_t count, std::
 /// those that are not usual.
 template <std::size_t B, typename Lane>
 [[gnu::noinline]] unsigned quantize_usual(std::int8_t* out, Scale16* scales, const Lane* in,
-                                          std::size_t count, std::size_t block, __m512i units) {
+                                          std::size_t count, std::size_t block,
+                                          std::span<const Multiplier> units) {
   const std::size_t size = B != 0 ? B : block;
   __m512i largest[kBlocksTogether];
+  for (__m512i& numbers : largest) numbers = _mm512_setzero_si512();
   std::size_t blocks = 0;
-  for (__m512i& numbers : largest) {
-    const std::size_t first = blocks * size;
-    if (first >= count) {
-      numbers = _mm512_setzero_si512();
-      continue;
-    }
-    numbers = largest_of(in + first, count - first < size ? count - first : size);
-    ++blocks;
+  for (std::size_t first = 0; first < count; first += size) {
+    largest[blocks++] = largest_of(in + first, count - first < size ? count - first : size);
   }
   Roundings roundings;
   const __mmask8 all = mask_of(blocks);
-  const __mmask8 usual = find_roundings(roundings, scales, largest_of_each(largest), units, all);
+  const __m512i each =
+      units.size() == 1 ? in_each(units[0]) : _mm512_maskz_loadu_epi64(all, units.data());
+  const unsigned usual = find_roundings(roundings, scales, largest_of_each(largest), each, all);
   if constexpr (B != 0) {
     round_all<B>(out, in, count, roundings);
   } else {
     round_all(out, in, count, block, roundings);
   }
-  return all & ~unsigned{usual};
+  return all & ~usual;
 }
 
 template <typename Lane>
 using QuantizeUsual = unsigned (*)(std::int8_t*, Scale16*, const Lane*, std::size_t, std::size_t,
-                                   __m512i);
+                                   std::span<const Multiplier>);
 
 template <typename Lane>
 INLINE QuantizeUsual<Lane> quantize_usual_of(std::size_t block) {
@@ -152,13 +164,16 @@ template <typename Lane, typename QuantizeRare>
 INLINE void quantize_blocks(std::int8_t* out, Scale16* scales, std::span<const Lane> in,
                             std::size_t block, std::span<const Multiplier> units,
                             const QuantizeRare& quantize_rare) {
+  if (in.size() <= block) {
+    if (in.empty() || quantize_usual(out, *scales, in, units[0])) return;
+    *scales = quantize_rare(out, in, units[0]);
+    return;
+  }
   const auto quantize = quantize_usual_of<Lane>(block);
   const std::size_t step = kBlocksTogether * block;
   for (std::size_t first = 0, b = 0; first < in.size(); first += step, b += kBlocksTogether) {
     const std::size_t count = in.size() - first < step ? in.size() - first : step;
-    const __m512i some = units.size() == 1
-                             ? in_each(units[0])
-                             : _mm512_maskz_loadu_epi64(mask_of(units.size() - b), &units[b]);
+    const auto some = units.size() == 1 ? units : units.subspan(b);
     unsigned rare = quantize(out + first, scales + b, &in[first], count, block, some);
     for (; rare != 0; rare &= rare - 1) {
       const auto at = static_cast<std::size_t>(__builtin_ctz(rare));

@@ -7,14 +7,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "kernels/quantize.hpp"
+#include "kernels/round_block_x86.hpp"
 
 namespace mote::avx512 {
 
 // Inline by force: no copy of these may be kept for other machines.
 
 inline constexpr std::size_t kBlocksTogether = 8;
+
+/// The first `count` of eight, or all.
+[[gnu::always_inline]] inline __mmask8 mask_of(std::size_t count) {
+  return static_cast<__mmask8>(count < 8 ? (1U << count) - 1U : 0xffU);
+}
 
 /// The maxima of the numbers of each of eight vectors, in order.
 [[gnu::always_inline]] inline __m512i largest_of_each(const __m512i (&in)[kBlocksTogether]) {
@@ -105,7 +112,7 @@ struct Roundings {
   return static_cast<__mmask8>(blocks & has_lanes & is_lifted & has_scale & has_shift);
 }
 
-/// Those of the blocks that eight lanes belong to.
+/// How eight lanes are rounded, those of their blocks.
 struct LaneRounding {
   __m512i half_drop;
   __m512i drop;
@@ -128,9 +135,18 @@ struct LaneRounding {
   return {pick(all.half_drop), pick(all.drop), pick(all.ratio), pick(all.half), pick(all.shift)};
 }
 
-/// All lanes are of one block.
+/// All lanes are of one block of several, or of one alone.
 [[gnu::always_inline]] inline LaneRounding of_block(const Roundings& all, std::size_t block) {
   return of_blocks(all, _mm512_set1_epi64(static_cast<std::int64_t>(block)));
+}
+[[gnu::always_inline]] inline LaneRounding of_block(const BlockRounding& rounding) {
+  const auto set = [](std::uint64_t number) __attribute__((always_inline)) {
+    return _mm512_set1_epi64(static_cast<std::int64_t>(number));
+  };
+  const auto drop = static_cast<std::uint64_t>(rounding.drop);
+  const auto shift = static_cast<std::uint64_t>(rounding.shift);
+  return {set((std::uint64_t{1} << drop) >> 1), set(drop), set(rounding.ratio),
+          set(std::uint64_t{1} << (shift - 1)), set(shift)};
 }
 
 }  // namespace mote::avx512
