@@ -99,7 +99,10 @@ INLINE __mmask16 add_long_values(std::int64_t* out, const std::uint32_t* product
                                  const KvSegment& segment, __m512i base, std::size_t from,
                                  std::size_t head_size, std::uint32_t lanes, bool is_first) {
   const __mmask64 mask = first_bytes(static_cast<int>(lanes));
-  __m512i sums[4][kDigits] = {};
+  __m512i sums[4][kDigits];
+  for (auto& group : sums) {
+    for (__m512i& sum : group) sum = _mm512_setzero_si512();
+  }
   __mmask16 rare = 0;
   for_each_step(segment.count, [&](std::uint32_t t, Step step) INLINE_LAMBDA {
     const __m512i digits =
