@@ -234,6 +234,7 @@ INLINE void score_segment(std::uint32_t* scores, Largest& largest, const KvSegme
   const __m256i base = set(raise + 1 - 33 - factor.exponent);
   const __m256i mantissa = set(static_cast<int>(factor.mantissa));
   for_each_step(segment.count, [&](std::uint32_t t, std::uint32_t count) INLINE_LAMBDA {
+    if (head_size > 16) x86::fetch_step<kStep>(segment, t, head_size);
     const Scales scale = decode(_mm256_cvtepu16_epi32(load_bits(segment.key_scales + t, count)));
     const __m256i dots = dot(segment.keys + t * head_size, count);
     const __m256i high = high_signed_products(_mm256_sll_epi32(dots, raised),

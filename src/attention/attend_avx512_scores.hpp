@@ -233,6 +233,7 @@ INLINE void score_segment(std::uint32_t* scores, Largest& largest, const KvSegme
   const __m512i base = set(raise + 1 - 33 - factor.exponent);
   const __m512i mantissa = set(static_cast<int>(factor.mantissa));
   for_each_step(segment.count, [&](std::uint32_t t, Step step) INLINE_LAMBDA {
+    if (H > 16) x86::fetch_step<kStep>(segment, t, query.head_size);
     const Scales scale = load_scales(segment.key_scales + t, step.mask);
     const __m512i dots = dot_keys(query, segment.keys + t * query.head_size, step.count);
     const __m512i high = high_signed_products(_mm512_sll_epi32(dots, raised),
