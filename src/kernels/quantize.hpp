@@ -25,6 +25,8 @@ Scale16 quantize_block_s64_s8(std::int8_t* out, std::span<const std::int64_t> in
 /// The same for lanes of 32 bits, in less time where registers have so many.
 Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int32_t> in, Multiplier unit);
 
+// Inline by force: where space matters each of the first two has one caller.
+
 /// Blocks that lie side by side, each rounded as quantize_block_* rounds it.
 ///   out (n), in (n), scales (blocks): of `block` lanes each, the last one of what is left; units
 ///   (blocks), or (1) of all
