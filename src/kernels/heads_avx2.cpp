@@ -160,7 +160,7 @@ INLINE bool quantize_transformed(Scale16& scale, std::int8_t* out, const std::in
   const std::uint32_t most = largest_of(largest);
   BlockRounding rounding;
   if (most == 0 || !x86::find_rounding(rounding, most, unit)) return false;
-  if (rounding.drop != 0 || !x86::is_rounded_in_halves(rounding)) return false;
+  if (rounding.drop != 0 || !is_rounded_in_halves(rounding)) return false;
   store_rounded(out, vectors * kLanes, rounding,
                 [&](std::size_t first, std::size_t) { return all[first / kLanes]; });
   scale = rounding.scale;

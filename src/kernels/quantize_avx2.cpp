@@ -96,7 +96,7 @@ INLINE bool quantize_usual(Scale16& scale, std::int8_t* out, const Lane* in, std
   const std::uint64_t largest = largest_magnitude(in, count);
   BlockRounding rounding;
   if (largest == 0 || !x86::find_rounding(rounding, largest, unit)) return false;
-  if (!x86::is_rounded_in_halves(rounding)) return false;
+  if (!is_rounded_in_halves(rounding)) return false;
   if (sizeof(Lane) == sizeof(std::int32_t) && rounding.drop != 0) return false;
   const Drop drop(rounding.drop);
   store_rounded(out, count, rounding, [&](std::size_t first, std::size_t lanes) {

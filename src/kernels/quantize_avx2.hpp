@@ -15,6 +15,23 @@ namespace mote::avx2 {
 
 // Inline by force: no copy of these may be kept for other machines.
 
+/// A ratio that is so raised that the upper half of a product of 64 bits is all that matters, and
+/// by what that is shifted before it is halved and rounded.
+struct HalvesRounding {
+  std::int32_t ratio;
+  int shift;
+};
+
+[[gnu::always_inline]] inline HalvesRounding halves_of(const BlockRounding& rounding) {
+  const int lift = __builtin_clz(rounding.ratio) - 1;
+  return {static_cast<std::int32_t>(rounding.ratio << lift), rounding.shift + lift - 33};
+}
+
+/// Whether lanes that are brought to 31 bits can be rounded so.
+[[gnu::always_inline]] inline bool is_rounded_in_halves(const BlockRounding& rounding) {
+  return halves_of(rounding).shift >= 0;
+}
+
 /// The rounding of a block, of lanes that are brought to 31 bits.
 struct LaneRounding {
   __m256i ratio;
@@ -22,7 +39,7 @@ struct LaneRounding {
 };
 
 [[gnu::always_inline]] inline LaneRounding lane_rounding(const BlockRounding& rounding) {
-  const x86::HalvesRounding halves = x86::halves_of(rounding);
+  const HalvesRounding halves = halves_of(rounding);
   return {_mm256_set1_epi32(halves.ratio), _mm_cvtsi32_si128(halves.shift)};
 }
 

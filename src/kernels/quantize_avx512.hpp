@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/fold_avx512.hpp"
 #include "kernels/quantize.hpp"
 #include "kernels/round_block_x86.hpp"
 
@@ -25,18 +26,9 @@ inline constexpr std::size_t kBlocksTogether = 8;
 
 /// The maxima of the numbers of each of eight vectors, in order.
 [[gnu::always_inline]] inline __m512i largest_of_each(const __m512i (&in)[kBlocksTogether]) {
-  __m512i pairs[4];
-  for (std::size_t i = 0; i < 4; ++i) {
-    pairs[i] = _mm512_max_epu64(_mm512_unpacklo_epi64(in[2 * i], in[2 * i + 1]),
-                                _mm512_unpackhi_epi64(in[2 * i], in[2 * i + 1]));
-  }
-  __m512i fours[2];
-  for (std::size_t i = 0; i < 2; ++i) {
-    fours[i] = _mm512_max_epu64(_mm512_shuffle_i64x2(pairs[2 * i], pairs[2 * i + 1], 0x88),
-                                _mm512_shuffle_i64x2(pairs[2 * i], pairs[2 * i + 1], 0xdd));
-  }
-  return _mm512_max_epu64(_mm512_shuffle_i64x2(fours[0], fours[1], 0x88),
-                          _mm512_shuffle_i64x2(fours[0], fours[1], 0xdd));
+  return fold_each(
+      in,
+      [](__m512i a, __m512i b) __attribute__((always_inline)) { return _mm512_max_epu64(a, b); });
 }
 
 /// A unit for eight blocks, as eight of them lie in memory.

@@ -44,21 +44,4 @@ namespace mote::x86 {
   return out.shift >= 1 && out.shift <= 62;
 }
 
-/// A ratio that is so raised that the upper half of a product of 64 bits is all that matters, and
-/// by what that is shifted before it is halved and rounded.
-struct HalvesRounding {
-  std::int32_t ratio;
-  int shift;
-};
-
-[[gnu::always_inline]] inline HalvesRounding halves_of(const BlockRounding& rounding) {
-  const int lift = __builtin_clz(rounding.ratio) - 1;
-  return {static_cast<std::int32_t>(rounding.ratio << lift), rounding.shift + lift - 33};
-}
-
-/// Whether lanes that are brought to 31 bits can be rounded so.
-[[gnu::always_inline]] inline bool is_rounded_in_halves(const BlockRounding& rounding) {
-  return halves_of(rounding).shift >= 0;
-}
-
 }  // namespace mote::x86
