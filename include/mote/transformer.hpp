@@ -167,8 +167,6 @@ class Transformer {
                    std::uint32_t index);
   void attend_heads_together(const LayerAttention& attention, std::span<std::int32_t> lanes,
                              std::uint32_t head, std::uint32_t index);
-  void quantize_heads(std::span<const std::int64_t> lanes, std::span<const Multiplier> units,
-                      std::uint32_t head, std::uint32_t index);
   std::uint32_t own_head(std::uint32_t head) const;
   std::uint32_t heads_together(const LayerAttention& attention, std::uint32_t head,
                                std::size_t lanes, std::uint32_t position) const;

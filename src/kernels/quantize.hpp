@@ -72,6 +72,8 @@ inline void quantize_blocks_s32_s8(std::int8_t* out, Scale16* scales,
 
 /// The same bits, by the kernels that run on this computer, or else by the reference.
 #ifdef MOTE_CHOOSES_KERNELS
+/// Whether blocks side by side may take less time at once than one after the other.
+inline constexpr bool kRoundsTogether = true;
 void quantize_blocks_s64_s8(std::int8_t* out, Scale16* scales, std::span<const std::int64_t> in,
                             std::size_t block, std::span<const Multiplier> units);
 void quantize_blocks_s64_s8(std::int8_t* out, Scale16* scales, std::span<const std::int64_t> in,
@@ -92,6 +94,7 @@ inline Scale16 quantize_block_s32_s8(std::int8_t* out, std::span<const std::int3
   return scale;
 }
 #else
+inline constexpr bool kRoundsTogether = false;
 using ref::quantize_block_s32_s8;
 using ref::quantize_block_s64_s8;
 using ref::quantize_blocks_s32_s8;

@@ -20,8 +20,17 @@ namespace {
 constexpr Multiplier kProjectionUnit = {kUnitMultiplier.mantissa,
                                         kUnitMultiplier.exponent - kProjectionFractionBits};
 
-/// Heads that are rounded at once.
-constexpr std::uint32_t kMostTogether = kPairsShareKeys ? 2 : 8;
+/// Heads that go together at most.
+constexpr std::uint32_t kMostTogether = kRoundsTogether ? 8 : 2;
+
+/// Blocks of results, of heads from lane `column` on.
+///   units (blocks), or the one of all
+template <typename Units>
+void quantize_heads(const BlockVectors& heads, std::uint32_t index, std::size_t column,
+                    std::span<const std::int64_t> lanes, const Units& units) {
+  quantize_blocks_s64_s8(heads.row(index) + column, heads.row_scales(index) + column / heads.block,
+                         lanes, heads.block, units);
+}
 
 }  // namespace
 
@@ -60,7 +69,7 @@ void Transformer::compute_heads() {
     const std::uint32_t kv_head = heads.head(first) / group;
     while (end < heads.count && (is_alone || heads.head(end) / group == kv_head)) ++end;
     for (std::uint32_t i = 0; i < count_; ++i) {
-      const auto room = kPairsShareKeys ? head_values_ : own_room({first, end - first}, i);
+      const auto room = !kRoundsTogether ? head_values_ : own_room({first, end - first}, i);
       store_keys_values(attention, weights, kv_heads, room, i);
       attend_heads(attention, weights.query, {first, end - first}, i);
     }
@@ -100,7 +109,7 @@ void Transformer::store_keys_values(LayerAttention& attention, const HeadProject
   const std::uint32_t head_size = config().head_size;
   const std::size_t half = rows_.size() / 2;
   const std::uint32_t most =
-      kPairsShareKeys
+      !kRoundsTogether
           ? 1
           : std::min(kMostTogether, static_cast<std::uint32_t>(room.size()) / 2 / head_size);
   Scale16 key_scales[kMostTogether];
@@ -183,10 +192,7 @@ void Transformer::attend_head(LayerAttention& attention, std::span<std::int32_t>
   WideVector wide = {wide_.first(c.head_size), {}};
   attention.attend(wide, scores_, position, own_head(head), query,
                    sink_position != position ? sink_query : query);
-  const std::size_t column = std::size_t{head} * c.head_size;
-  quantize_blocks_s64_s8(heads_.row(index) + column,
-                         heads_.row_scales(index) + column / heads_.block, wide.values,
-                         heads_.block, wide.unit);
+  quantize_heads(heads_, index, std::size_t{head} * c.head_size, wide.values, wide.unit);
 }
 
 /// The place of a query head among those of this chip.
@@ -232,18 +238,10 @@ void Transformer::attend_heads_together(const LayerAttention& attention,
   // One block of each head, or several.
   const std::uint32_t step = heads_.block == size ? heads : 1;
   for (std::uint32_t i = 0; i < heads; i += step) {
-    quantize_heads(wide_.subspan(i * size, step * size), {units + i, step}, head + i, index);
+    quantize_heads(heads_, index, std::size_t{head + i} * size,
+                   wide_.subspan(i * size, step * size),
+                   std::span<const Multiplier>(units + i, step));
   }
-}
-
-/// Blocks of `heads` from `head` on: one of each unit, or all of one unit.
-void Transformer::quantize_heads(std::span<const std::int64_t> lanes,
-                                 std::span<const Multiplier> units, std::uint32_t head,
-                                 std::uint32_t index) {
-  const std::size_t column = std::size_t{head} * config().head_size;
-  quantize_blocks_s64_s8(heads_.row(index) + column,
-                         heads_.row_scales(index) + column / heads_.block, lanes, heads_.block,
-                         units);
 }
 
 }  // namespace mote
